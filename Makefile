@@ -1,0 +1,87 @@
+# One command each: `make lab` to work, `make test` to check everything. Needs Python 3.11+ and its venv module.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.nadg-setup
+NOTEBOOK := notebooks/01_control_panel.ipynb
+# Root, as in a container, has to tell JupyterLab that it means it.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+NO_BROWSER := $(if $(filter 1,$(NADG_NO_BROWSER)),--no-browser)
+SOURCES := nadg_kernel worker-node tests $(wildcard benchmarks)
+PYTEST := $(BIN)/python -m pytest
+DAILY := not soak and not bench
+
+.PHONY: help setup lab test lint types soak bench sync-wire format clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(STAMP) ## make .venv and install everything that the lock names
+
+# PYTHON=python3.13 chooses another interpreter.
+$(STAMP): pyproject.toml uv.lock
+	@set -eu; \
+	usable() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	if ! usable $(BIN)/python; then \
+	  found=; \
+	  for candidate in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.14 python); do \
+	    if usable "$$candidate"; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "NADG needs Python 3.11 or newer$(if $(PYTHON), and $(PYTHON) is not)." >&2; \
+	    echo "Install it (python.org, your package manager, or conda) or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; \
+	  fi; \
+	  if ! "$$found" -c 'import venv, ensurepip' 2>/dev/null; then \
+	    echo "$$found has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	    exit 1; \
+	  fi; \
+	  rm -rf $(VENV); \
+	  "$$found" -m venv $(VENV); \
+	fi; \
+	if ! $(BIN)/uv --version >/dev/null 2>&1; then \
+	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --default-pip >/dev/null; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check uv || { \
+	    echo "Could not install uv: is the Python package index reachable from here?" >&2; exit 1; }; \
+	fi; \
+	env -u VIRTUAL_ENV UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) \
+	  $(BIN)/uv sync --quiet --locked --all-extras --inexact --python $(BIN)/python || { \
+	    echo "Could not install the packages that uv.lock names (see above)." >&2; exit 1; }; \
+	touch $(STAMP)
+
+lab: setup ## open JupyterLab on the control panel (NADG_NO_BROWSER=1 keeps the browser shut)
+	$(BIN)/jupyter lab $(AS_ROOT) $(NO_BROWSER) $(NOTEBOOK)
+
+# The tests that want the machine for themselves go first, when there are any.
+test: setup lint types ## lint, types, then every test, browser and notebooks too (NADG_TEST_STRICT=1: a skip fails)
+	@if grep -rqs "mark\.serial" tests; then $(PYTEST) -q -m "serial and $(DAILY)"; fi
+	$(PYTEST) -q -n 2 --dist loadgroup -m "not serial and $(DAILY)" --nbmake --nbmake-kernel=python3 tests $(wildcard notebooks)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+soak: setup ## chaos, long and large cases
+	@if grep -rqs "mark\.soak" tests; then $(PYTEST) -q -s -m soak --timeout 1800 tests; \
+	else echo "No test is marked soak yet."; fi
+
+bench: setup ## compare speeds on this machine
+	@if [ -e benchmarks/__main__.py ]; then $(BIN)/python -m benchmarks; \
+	else echo "There is no benchmark yet."; fi
+
+sync-wire: ## copy the protocol and the value formats to the worker
+	cp nadg_kernel/wire.py nadg_kernel/values.py worker-node/
+
+format: setup ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove caches and builds; .venv stays
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis $(STAMP)
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
