@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml uv.lock
 	    if usable "$$candidate"; then found=$$candidate; break; fi; \
 	  done; \
 	  if [ -z "$$found" ]; then \
-	    echo "NADG needs Python 3.11 or newer$(if $(PYTHON), and $(PYTHON) is not)." >&2; \
+	    echo "NADG needs Python 3.11 or newer$(if $(PYTHON),; $(PYTHON) is not that)." >&2; \
 	    echo "Install it (python.org, your package manager, or conda) or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; \
 	    exit 1; \
 	  fi; \
@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml uv.lock
 	    echo "$$found has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
 	    exit 1; \
 	  fi; \
-	  rm -rf $(VENV); \
+	  if [ -d $(VENV) ]; then echo "Making $(VENV) anew: its Python does not run."; rm -rf $(VENV); fi; \
 	  "$$found" -m venv $(VENV); \
 	fi; \
 	if ! $(BIN)/uv --version >/dev/null 2>&1; then \
