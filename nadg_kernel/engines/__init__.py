@@ -1,0 +1,1 @@
+"""Where attempts run: HTTP workers (local or remote) or an existing cluster."""
