@@ -14,7 +14,9 @@ SOURCES := nadg_kernel worker-node tests $(wildcard benchmarks)
 PYTEST := $(BIN)/python -m pytest
 DAILY := not soak and not bench
 
-.PHONY: help setup lab test lint types soak bench sync-wire format clean
+LOWEST := .venv-lowest
+
+.PHONY: help setup lab test test-lowest lint types soak bench sync-wire format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -59,6 +61,14 @@ lab: setup ## open JupyterLab on the control panel (NADG_NO_BROWSER=1 keeps the 
 test: setup lint types ## lint, types, then every test, browser and notebooks too (NADG_TEST_STRICT=1: a skip fails)
 	@if grep -rqs "mark\.serial" tests; then $(PYTEST) -q -m "serial and $(DAILY)"; fi
 	$(PYTEST) -q -n 2 --dist loadgroup -m "not serial and $(DAILY)" --nbmake --nbmake-kernel=python3 tests $(wildcard notebooks)
+
+# The declared floors, as Colab or an old environment may have them; their deprecation warnings are not ours.
+test-lowest: setup ## the tests without browser and notebooks, on the lowest versions that pyproject.toml allows
+	$(BIN)/python -m venv --clear $(LOWEST)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --all-extras pyproject.toml --output-file $(LOWEST)/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST)/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadgroup -W default -m "not browser and not notebook and $(DAILY)" tests
 
 lint: setup
 	$(BIN)/ruff check .

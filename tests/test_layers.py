@@ -18,7 +18,7 @@ WORKER = ROOT / "worker-node"
 LAYERS = [
     {"wire", "values", "errors"},
     {"model"},
-    {"settings", "data"},
+    {"settings", "data", "samples"},
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
     {"analytics", "charts", "display"},
