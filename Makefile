@@ -59,8 +59,8 @@ lab: setup ## open JupyterLab on the control panel (NADG_NO_BROWSER=1 keeps the 
 
 # The tests that want the machine for themselves go first, when there are any.
 test: setup lint types ## lint, types, then every test, browser and notebooks too (NADG_TEST_STRICT=1: a skip fails)
-	@if grep -rqs "mark\.serial" tests; then $(PYTEST) -q -m "serial and $(DAILY)"; fi
-	$(PYTEST) -q -n 2 --dist loadgroup -m "not serial and $(DAILY)" --nbmake --nbmake-kernel=python3 tests $(wildcard notebooks)
+	@if grep -rqs "mark\.serial" tests; then $(PYTEST) -m "serial and $(DAILY)"; fi
+	$(PYTEST) -n 2 --dist loadgroup -m "not serial and $(DAILY)" --nbmake --nbmake-kernel=python3 tests $(wildcard notebooks)
 
 # The declared floors, as Colab or an old environment may have them; their deprecation warnings are not ours.
 test-lowest: setup ## the tests without browser and notebooks, on the lowest versions that pyproject.toml allows
@@ -85,8 +85,10 @@ bench: setup ## compare speeds on this machine
 	@if [ -e benchmarks/__main__.py ]; then $(BIN)/python -m benchmarks; \
 	else echo "There is no benchmark yet."; fi
 
-sync-wire: ## copy the protocol and the value formats to the worker
+sync-wire: setup ## give the worker its copies of the protocol and the value formats, and its requirements
 	cp nadg_kernel/wire.py nadg_kernel/values.py worker-node/
+	$(BIN)/uv export --quiet --locked --only-group worker --no-hashes --no-annotate --no-header \
+	  --output-file worker-node/requirements.txt
 
 format: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .

@@ -130,6 +130,21 @@ def test_lock_matches_pyproject():
     assert own["version"] == PROJECT["version"]
 
 
+def test_worker_requirements_come_from_the_lock():
+    """They are what the lock says for the worker's group, all pinned."""
+    lines = (ROOT / "worker-node" / "requirements.txt").read_text("utf-8").splitlines()
+    pinned = {(canonicalize_name(r.name), str(r.specifier)) for r in map(Requirement, lines)}
+    packages = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
+    (own,) = [package for package in packages if package["name"] == PROJECT["name"]]
+    needed, todo = set(), [dependency["name"] for dependency in own["dev-dependencies"]["worker"]]
+    while todo:
+        name = todo.pop()
+        if name not in needed:
+            needed.add(name)
+            todo += [d["name"] for p in packages if p["name"] == name for d in p.get("dependencies", [])]
+    assert pinned == {(p["name"], f"=={p['version']}") for p in packages if p["name"] in needed}, "run `make sync-wire`"
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """Build the wheel from a copy of the sources that git would ship, offline."""
