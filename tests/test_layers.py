@@ -21,7 +21,7 @@ LAYERS = [
     {"settings", "data", "samples"},
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
-    {"analytics", "charts", "display"},
+    {"analytics", "charts", "display", "progress"},
     {"grid", "loop", "run"},
     {"panel", "magics", "cli"},
 ]
