@@ -18,6 +18,7 @@ from nadg_kernel.model import edits
 from nadg_kernel.model.edits import Edit
 from nadg_kernel.model.problems import Problem, find_problems
 from nadg_kernel.model.records import DataSchema, Subtask, subtask_from_json
+from nadg_kernel.model.render import plan_html, plan_text
 
 FORMAT = "nadg-plan/1"
 
@@ -44,6 +45,8 @@ class Context:
     labels: frozenset[str] | None = None
     """Labels that at least one worker offers."""
     data_problems: tuple[Problem, ...] = ()
+    attached: Mapping[str, Any] = field(default_factory=dict)
+    """Name -> the attached data itself (data.py), so that a plan made with data can run without naming it again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,13 @@ class Plan:
     def __len__(self) -> int:
         """How many subtasks."""
         return len(self.subtasks)
+
+    def __str__(self) -> str:
+        """The plan as plain text."""
+        return plan_text(self)
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
+        return {"text/plain": plan_text(self), "text/html": plan_html(self)}
 
     @property
     def ids(self) -> tuple[str, ...]:
