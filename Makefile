@@ -23,10 +23,17 @@ help: ## show this list
 
 setup: $(STAMP) ## make .venv and install everything that the lock names
 
+# An environment holds absolute paths: one that was moved, or whose Python is gone, is made anew.
+WHOLE := $(shell test -x $(BIN)/python && test "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" && echo yes)
+ifneq ($(WHOLE),yes)
+.PHONY: $(STAMP)
+endif
+
 # PYTHON=python3.13 chooses another interpreter.
 $(STAMP): pyproject.toml uv.lock
 	@set -eu; \
 	usable() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	if test -s $(STAMP) && test "$$(cat $(STAMP))" != "$(CURDIR)"; then rm -rf $(VENV); fi; \
 	if ! usable $(BIN)/python; then \
 	  found=; \
 	  for candidate in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.14 python); do \
@@ -41,7 +48,7 @@ $(STAMP): pyproject.toml uv.lock
 	    echo "$$found has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
 	    exit 1; \
 	  fi; \
-	  if [ -d $(VENV) ]; then echo "Making $(VENV) anew: its Python does not run."; rm -rf $(VENV); fi; \
+	  rm -rf $(VENV); \
 	  "$$found" -m venv $(VENV); \
 	fi; \
 	if ! $(BIN)/uv --version >/dev/null 2>&1; then \
@@ -52,7 +59,7 @@ $(STAMP): pyproject.toml uv.lock
 	env -u VIRTUAL_ENV UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) \
 	  $(BIN)/uv sync --quiet --locked --all-extras --inexact --python $(BIN)/python || { \
 	    echo "Could not install the packages that uv.lock names (see above)." >&2; exit 1; }; \
-	touch $(STAMP)
+	echo "$(CURDIR)" > $(STAMP)
 
 lab: setup ## open JupyterLab on the control panel (NADG_NO_BROWSER=1 keeps the browser shut)
 	$(BIN)/jupyter lab $(AS_ROOT) $(NO_BROWSER) $(NOTEBOOK)
