@@ -45,9 +45,8 @@ def summary_text(progress: RunProgress) -> str:
     counts = progress.counts()
     total = len(progress.subtasks)
     parts = [f"{progress.done} of {total} done"]
-    for state in (SubtaskState.FAILED, SubtaskState.RUNNING, SubtaskState.HELD, SubtaskState.SKIPPED):
-        if counts.get(state):
-            parts.append(f"{counts[state]} {state}")
+    named = (SubtaskState.FAILED, SubtaskState.RUNNING, SubtaskState.HELD, SubtaskState.SKIPPED)
+    parts += [f"{counts[state]} {state}" for state in named if counts.get(state)]
     if elapsed := seconds_text(progress.seconds):
         parts.append(elapsed)
     word = "rehearsal " if progress.rehearsal else ""
