@@ -40,7 +40,8 @@ def rank(name):
 
 
 def sources(folder):
-    return sorted(p for p in folder.rglob("*.py") if "recipes" not in p.parts and "node_modules" not in p.parts)
+    """List the modules; recipes in planners/recipes/library/ are texts for workers, never imported."""
+    return sorted(p for p in folder.rglob("*.py") if not {"library", "node_modules"} & {*p.parts})
 
 
 def runtime_imports(tree, parts):
