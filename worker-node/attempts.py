@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from answers import STATUS, answer, cancelled, lost
 from attempt import Attempt
 from blobs import StoreFull, WrongHash
+from events import EventRing
 from intake import Refused
 from sandbox.base import Ended
 from wire import ErrorDetail, Outcome, Usage
@@ -87,10 +88,13 @@ class Attempts:
         """An attempt that runs or whose answer is kept."""
         return self._running.get(attempt_id) or self._ended.get(attempt_id)
 
-    def known(self, attempt_id: str, digest: bytes) -> Attempt | None:
+    def known(self, attempt_id: str, digest: bytes, task_id: int | str | None) -> Attempt | None:
         """The attempt that a repeated request means. Raises Refused: 409 for another body, 410 if it was forgotten."""
         found = self.get(attempt_id)
-        if found is not None and found.digest is not None and found.digest != digest:
+        if found is not None and found.digest is None:  # a tombstone, and now the request that it was made for
+            found.digest, found.task_id, found.events = digest, task_id, EventRing(found.boot_id)
+            self._tell(found, cancelled())
+        if found is not None and found.digest != digest:
             raise Refused(409, f"attempt {attempt_id} exists with another body", "use a new attempt_id for new work")
         if found is None and attempt_id in self._forgotten:
             raise Refused(
@@ -200,18 +204,21 @@ class Attempts:
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         attempt.outcome = ended.outcome
-        for item in ended.artifacts:
-            attempt.event("artifact", {"path": item.path, "sha256": item.sha256, "size": item.size})
-        attempt.answer = answer(attempt, ended)
-        attempt.status = STATUS[attempt.outcome]
-        attempt.events.add("finished", attempt.answer)
-        attempt.events.close()
+        self._tell(attempt, ended)
         attempt.slim(self._clock())
         self.counters[attempt.outcome.value] += 1
         self._ended[attempt.attempt_id] = attempt
         self._ended_bytes += attempt.kept_bytes
         self._forget()
         attempt.done.set()
+
+    def _tell(self, attempt: Attempt, ended: Ended) -> None:
+        for item in ended.artifacts:
+            attempt.event("artifact", {"path": item.path, "sha256": item.sha256, "size": item.size})
+        attempt.answer = answer(attempt, ended)
+        attempt.status = STATUS[attempt.outcome or ended.outcome]
+        attempt.events.add("finished", attempt.answer)
+        attempt.events.close()
 
     def _forget(self) -> None:
         """Drop answers that are old or too many; their ids stay known, so that none of them runs twice."""

@@ -122,8 +122,10 @@ class Service:
 
     def admit(self, request: ExecuteRequest, digest: bytes) -> Attempt:
         """The attempt that a request means: the same one for a repeated id, else a new one. Raises Refused."""
-        if request.attempt_id is not None and (known := self.attempts.known(request.attempt_id, digest)) is not None:
-            return known
+        if request.attempt_id is not None:
+            known = self.attempts.known(request.attempt_id, digest, request.task_id)
+            if known is not None:
+                return known
         self._refuse_new(request)
         wanted = intake.blob_hashes(request)
         if missing := self.blobs.missing(wanted):

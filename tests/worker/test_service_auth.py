@@ -60,9 +60,7 @@ async def test_the_current_and_the_previous_token_open_it(token):
         assert answer.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "token", ["", " ", "wrong", TOKEN[:-1], TOKEN + "t", "tökén", TOKEN.upper(), f"Bearer {TOKEN}"]
-)
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "t", "tökén", TOKEN.upper(), f"Bearer {TOKEN}"])
 async def test_another_token_does_not(token):
     async with serving(with_token()) as worker:
         headers = [(b"X-NADG-AUTH", token.encode()), (b"Content-Type", b"application/json")]
