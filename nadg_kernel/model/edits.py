@@ -89,18 +89,24 @@ def edit(subtasks: Subtasks, data: Sequence[str], subtask_id: str, values: Mappi
     if after.id != subtask_id:
         _refuse_taken(subtasks, data, after.id)
         return _renamed(tuple(after if item is before else item for item in subtasks), subtask_id, after.id)
-    if "code" in values and "inputs" not in values:
-        names = [*data, *(item.id for item in subtasks if item.id != subtask_id)]
-        read = [name for name in mentioned_inputs(after.code, names) if _is_constant_read(after.code, name)]
-        after = with_inputs(after, (*after.inputs, *read), subtasks)
-    elif "inputs" in values:
-        after = with_inputs(after, after.inputs, subtasks)
-    if "depends_on" in values and "inputs" not in values:
-        ids = {item.id for item in subtasks}
-        after = replace(after, inputs=tuple(n for n in after.inputs if n not in ids or n in after.depends_on))
-        new = [name for name in after.depends_on if name in ids and name not in before.depends_on]
-        after = replace(after, inputs=tuple(dict.fromkeys((*after.inputs, *new))))
+    after = with_inputs(after, _inputs_after(before, after, set(values), data, subtasks), subtasks)
     return tuple(after if item is before else item for item in subtasks)
+
+
+def _inputs_after(
+    before: Subtask, after: Subtask, given: set[str], data: Sequence[str], subtasks: Subtasks
+) -> tuple[str, ...]:
+    if "inputs" in given:
+        return after.inputs
+    others = [item.id for item in subtasks if item is not before]
+    inputs = list(after.inputs)
+    if "depends_on" in given:
+        inputs = [name for name in inputs if name not in others or name in after.depends_on]
+        new = [name for name in after.depends_on if name in others and name not in before.depends_on]
+        inputs += mentioned_inputs(after.code, new)
+    if "code" in given:
+        inputs += [name for name in (*data, *others) if _is_constant_read(after.code, name)]
+    return tuple(dict.fromkeys(inputs))
 
 
 def with_inputs(subtask: Subtask, inputs: Sequence[str], subtasks: Subtasks) -> Subtask:

@@ -137,7 +137,7 @@ class Plan:
     ) -> Plan:
         """Add a subtask (`title=`, `code=`, `depends_on=`, ...), or a function of yours by its source with `func=`.
 
-        A function's parameters are filled from the inputs of the same name, in order of `depends_on` otherwise.
+        A function's parameters are filled from the inputs of the same name, those without a default in order otherwise.
         """
         flat = _unflatten(values)
         if func is not None:
@@ -398,9 +398,10 @@ def _from_function(func: Callable[..., Any], depends_on: Sequence[str], data: Se
     for name, parameter in parameters.items():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             continue
-        source_name = name if name in names else (spare.pop(0) if spare else None)
+        required = parameter.default is parameter.empty
+        source_name = name if name in names else (spare.pop(0) if spare and required else None)
         if source_name is None:
-            if parameter.default is parameter.empty:
+            if required:
                 message = f"no input for the parameter {name!r} of {func.__name__}: name it in depends_on"
                 raise EditError(message)
             continue
