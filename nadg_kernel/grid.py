@@ -1,0 +1,311 @@
+"""Grid: the front door. It wires planner, store, engine and runs, and keeps no logic of theirs."""
+
+from __future__ import annotations
+
+import atexit
+import uuid
+import warnings
+import weakref
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel import history
+from nadg_kernel.data import Attached, attach
+from nadg_kernel.engines.fleet import Fleet
+from nadg_kernel.errors import DataError, NadgError, PlanFileError, PlannerError, PlanNotApproved, RunNotFound
+from nadg_kernel.loop import BackgroundLoop
+from nadg_kernel.model import Command, Context, Plan
+from nadg_kernel.planners.base import Briefing, Planner
+from nadg_kernel.planners.registry import make_planner, suggest
+from nadg_kernel.run import Run
+from nadg_kernel.runner import Runner
+from nadg_kernel.settings import Settings, load_settings
+from nadg_kernel.stores.blobs import BlobStore
+from nadg_kernel.stores.owners import this_owner
+from nadg_kernel.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    import pandas as pd
+
+    from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.planners.base import Tell
+
+READY_S = 15.0
+"""How long a draft waits to hear from a first worker, so that it can say which imports exist."""
+
+
+class Grid:
+    """Plans, workers, runs and their history.
+
+    Without keys: recipes, local workers and SQLite. `planner` is a name or an object with `draft`; `local_workers` how
+    many to start here; `home` where journal, blobs and plans are kept. Everything else comes from the environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        planner: str | Planner | None = None,
+        local_workers: int | None = None,
+        home: str | Path | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        """Open the store and begin to start the workers. Raises SettingsError or StoreError."""
+        self.settings = settings or load_settings()
+        if home is not None:
+            from dataclasses import replace
+            from pathlib import Path
+
+            self.settings = replace(self.settings, home=Path(home).expanduser())
+        self.home = self.settings.home
+        self.planner: Planner = make_planner(planner, self.settings) if not _is_planner(planner) else planner  # type: ignore[assignment]
+        self.loop = BackgroundLoop()
+        self.blobs = BlobStore(self.home / "blobs")
+        self.store = SqliteStore(self.home / "nadg.db")
+        self.runs_here: dict[str, Run] = {}
+        self._closed = False
+        count = self.settings.local_workers if local_workers is None else local_workers
+        self._fleet = Fleet(local=count, home=self.home, blobs=self.blobs)
+        try:
+            self.loop.run(self.store.open())
+            self.loop.spawn(self._fleet.start())
+        except BaseException:
+            self.loop.close()
+            raise
+        self._at_exit = weakref.WeakMethod(self.close)
+        atexit.register(_close_at_exit, self._at_exit)
+
+    @property
+    def planner_name(self) -> str:
+        """What drafts plans here."""
+        return self.planner.name
+
+    @property
+    def store_name(self) -> str:
+        """Where the history is."""
+        return "SQLite"
+
+    def plan(
+        self, command: str, data: Mapping[str, object] | None = None, *, planner: str | Planner | None = None
+    ) -> Plan:
+        """Draft a plan for a command over named data (frames, values, paths of files or folders).
+
+        Raises PlannerError or DataError; the command is yours to send again.
+        """
+        self._tell_errors()
+        return self.draft(command, data, planner=planner).result()
+
+    def draft(
+        self,
+        command: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        tell: Tell | None = None,
+        planner: str | Planner | None = None,
+    ) -> Future[Plan]:
+        """`plan` without waiting: `tell` hears of the progress, on the loop's thread."""
+        attached = self._attach(data)
+        who = self.planner if planner is None else _planner(planner, self.settings)
+        return self.loop.submit(self._draft(command, attached, who, tell))
+
+    def check(self, plan: Plan, data: Mapping[str, object] | None = None) -> Plan:
+        """The same plan, checked against the workers as they are now and against this data."""
+        attached = {**plan.context.attached, **self._attach(data)}
+        return plan.with_context(self._context(attached))
+
+    def suggest(self, data: Mapping[str, object] | None = None) -> list[Any]:
+        """Recipes that fit the data, each with a title, a reason and the values for `plan.add(**values)`."""
+        return list(suggest({name: item.schema for name, item in self._attach(data).items()}))
+
+    def run(self, plan: Plan, data: Mapping[str, object] | None = None, *, show: bool = True) -> Run:
+        """Execute an approved plan. Returns at once with a live handle.
+
+        `data` replaces what the plan was drafted with: new rows are fine, a changed schema is not. Raises
+        PlanNotApproved, PlanFileError when the plan was changed since its approval, or DataError.
+        """
+        self._tell_errors()
+        if plan.approval is None:
+            raise PlanNotApproved(plan.command)
+        if not plan.approved:
+            message = "the plan was changed since its approval: look at it again and run plan.approve()"
+            raise PlanFileError(message)
+        attached = {**plan.context.attached, **self._attach(data)}
+        needed = self._needed(plan, attached)
+        return self._start(plan, needed, show=show)
+
+    def worker_states(self) -> tuple[WorkerState, ...]:
+        """Every worker as last seen, without asking."""
+        return self._fleet.engine.snapshot()
+
+    def on_workers(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
+        """Call `listener` with all workers whenever one changes, on the loop's thread; gives the way to stop."""
+        return self._fleet.subscribe(listener)
+
+    def wait_ready(self, count: int = 1, timeout: float = READY_S) -> bool:
+        """Wait (seconds) until `count` workers are ready; whether they are."""
+        return self.loop.run(self._fleet.wait_ready(count, timeout))
+
+    def workers(self) -> pd.DataFrame:
+        """One row per worker: id, health, running, capacity, latency, labels, layers, reason."""
+        return history.workers(self.worker_states())
+
+    def history(self, **filters: Any) -> pd.DataFrame:
+        """One row per subtask and run, newest first. Filters: since, until, state, worker, run, text, limit."""
+        return self._frame("history", filters)
+
+    def attempts(self, **filters: Any) -> pd.DataFrame:
+        """One row per attempt, newest first. Filters as for `history`, and outcome."""
+        return self._frame("attempts", filters)
+
+    def runs(self, **filters: Any) -> pd.DataFrame:
+        """One row per run, newest first."""
+        return self._frame("runs", filters)
+
+    def edits(self, **filters: Any) -> pd.DataFrame:
+        """One row per changed field of a plan: what people change in a split."""
+        return self._frame("edits", filters)
+
+    def resume(self, run_id: str, *, show: bool = True) -> Run:
+        """Take over a run that was interrupted: what is finished is kept, the rest goes on. Raises RunNotFound, StoreError."""
+        plan = self.loop.run(self.store.get_plan(run_id))
+        if plan is None:
+            raise RunNotFound(run_id)
+        return self.loop.run(self._resumed(run_id, plan, show=show))
+
+    def panel(self) -> Any:
+        """The control panel over this grid, to show as the last line of a cell."""
+        from nadg_kernel.panel import Panel
+
+        return Panel(self)
+
+    def close(self) -> None:
+        """Stop the workers that this grid started and close the store. Runs that are not over can be resumed."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(_close_at_exit)
+        if self.loop.running and not self.loop.here:
+            self.loop.run(self._close(), timeout=15)
+            self.loop.close()
+
+    def __enter__(self) -> Grid:
+        """Use as a context manager: closed at the end."""
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """What it is made of; no secret."""
+        states = self.worker_states()
+        ready = sum(state.health == "ready" for state in states)
+        return f"Grid({ready} of {len(states)} workers ready, planner {self.planner_name}, history {self.store_name})"
+
+    async def _draft(self, command: str, attached: dict[str, Attached], planner: Planner, tell: Tell | None) -> Plan:
+        await self._fleet.wait_ready(1, READY_S)
+        schemas = {name: item.schema for name, item in attached.items()}
+        context = self._context(attached)
+        states = self.worker_states()
+        packages = {name: version for state in states for name, version in state.packages.items()}
+        capacity = max(1, sum(state.capacity for state in states if state.health == "ready"))
+        briefing = Briefing(context=context, packages=packages, capacity=capacity)
+        try:
+            plan = await planner.draft(Command(text=command, data=schemas), briefing, tell)
+        except NadgError:
+            raise
+        except Exception as error:  # a planner from elsewhere may raise anything; the command is not lost
+            message = f"the planner {planner.name} failed: {error!r}"
+            raise PlannerError(message) from error
+        return plan.with_context(context)
+
+    def _context(self, attached: Mapping[str, Attached]) -> Context:
+        states = [state for state in self.worker_states() if state.modules is not None]
+        modules = frozenset().union(*(state.modules or () for state in states)) if states else None
+        labels = frozenset().union(*(state.labels for state in states)) if states else None
+        problems = tuple(problem for item in attached.values() for problem in item.problems)
+        return Context(modules=modules, labels=labels, data_problems=problems, attached=dict(attached))
+
+    def _attach(self, data: Mapping[str, object] | None) -> dict[str, Attached]:
+        out = {}
+        for name, value in (data or {}).items():
+            if not isinstance(name, str) or not name.isidentifier():
+                message = f"data names are Python names, not {name!r}"
+                raise DataError(message)
+            out[name] = value if isinstance(value, Attached) else attach(name, value, self.blobs)
+        return out
+
+    def _needed(self, plan: Plan, attached: Mapping[str, Attached]) -> dict[str, Attached]:
+        """The data that the plan names, checked against the schemas that were approved."""
+        out = {}
+        for name, schema in plan.data.items():
+            if name not in attached:
+                message = f"the plan needs the data {name!r}: grid.run(plan, data={{{name!r}: ...}})"
+                raise DataError(message)
+            item = attached[name]
+            if differences := schema.differences(item.schema):
+                message = f"{name!r} is not what the plan was approved on: {'; '.join(differences)}"
+                raise DataError(message)
+            if blocking := [problem for problem in item.problems if problem.blocks]:
+                raise DataError("; ".join(str(problem) for problem in blocking))
+            out[name] = item
+        return out
+
+    def _start(self, plan: Plan, data: Mapping[str, Attached], *, show: bool, rehearsal: bool = False) -> Run:
+        run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        refs = {name: item.ref for name, item in data.items()}
+        made: list[Run] = []
+        runner = Runner(
+            run_id=run_id,
+            plan=plan,
+            data=refs,
+            engine=self._fleet.engine,
+            store=self.store,
+            blobs=self.blobs,
+            owner=this_owner(),
+            listener=lambda event: made[0].on_event(event),
+            rehearsal=rehearsal,
+        )
+        run = Run(runner, plan=plan, loop=self.loop, blobs=self.blobs, data=refs)
+        made.append(run)
+        self.runs_here[run_id] = run
+        run.start()
+        if show:
+            run.show()
+        return run
+
+    async def _resumed(self, run_id: str, plan: Plan, *, show: bool) -> Run:
+        raise NotImplementedError
+
+    def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
+        self._tell_errors()
+        return self.loop.run(history.collect(self.store, name, filters))
+
+    def _tell_errors(self) -> None:
+        """Show what failed in the background since the last call, where the person is now."""
+        while self.loop.errors:
+            error = self.loop.errors.popleft()
+            warnings.warn(f"in the background: {error!r}", RuntimeWarning, stacklevel=3)
+
+    async def _close(self) -> None:
+        for run in self.runs_here.values():
+            await run.detach()
+        await self._fleet.close()
+        await self.store.close()
+
+
+def _is_planner(planner: object) -> bool:
+    return planner is not None and not isinstance(planner, str)
+
+
+def _planner(planner: str | Planner, settings: Settings) -> Planner:
+    return make_planner(planner, settings) if isinstance(planner, str) else planner
+
+
+def _close_at_exit(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    close = method()
+    if close is not None:
+        close()

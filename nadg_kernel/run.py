@@ -1,0 +1,280 @@
+"""Run: the live handle of one execution. It shows itself, can be awaited, and takes intents from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.errors import EditError, NadgError, StaleEpoch
+from nadg_kernel.model import RunState
+from nadg_kernel.progress import RunProgress
+from nadg_kernel.results import ResultView
+from nadg_kernel.runner import Cancel, Hold, Rerun, Revise, Skip
+from nadg_kernel.runview import run_html, run_text
+from nadg_kernel.values import decode, from_ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    import pandas as pd
+
+    from nadg_kernel.engines.base import Blobs
+    from nadg_kernel.loop import BackgroundLoop
+    from nadg_kernel.model import Event, Plan
+    from nadg_kernel.runner import Runner
+
+PUSH_S = 0.2
+"""At most five repaints a second of the cell's output."""
+
+
+class Run:
+    """One execution of an approved plan.
+
+    `await run` or `run.wait()` returns the run when nothing runs and nothing can; it does not raise when a subtask
+    failed, for that is a result: look at `run.state` and `run["subtask"]`.
+    """
+
+    def __init__(
+        self, runner: Runner, *, plan: Plan, loop: BackgroundLoop, blobs: Blobs, data: Mapping[str, Any]
+    ) -> None:
+        """Wrap a runner that has not started; `Grid.run` does this."""
+        self.id: str = runner.run_id
+        self.plan = plan
+        self.progress = RunProgress(plan)
+        self._runner, self._loop, self._blobs, self._data = runner, loop, blobs, data
+        self._listeners: list[Callable[[Event], None]] = []
+        self._settled = asyncio.Event()
+        self._driving = False
+        self._error: BaseException | None = None
+        self._display_id = ""
+        self._shown_in = ""
+        self._push_pending = False
+
+    @property
+    def state(self) -> RunState:
+        """The run's state now."""
+        return self.progress.state
+
+    @property
+    def ok(self) -> bool:
+        """Whether every subtask succeeded."""
+        return self.state is RunState.SUCCEEDED
+
+    def start(self) -> Run:
+        """Begin to drive the run in the background. `Grid.run` does this."""
+        self._loop.call(self._drive)
+        return self
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with each event, on the loop's thread, after `progress` took it in; gives the way to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait (seconds; None without end). Ctrl-C stops the waiting and never the run. Raises TimeoutError."""
+        future = self._loop.submit(self._wait_settled())
+        left = timeout
+        try:
+            while True:
+                step = 0.5 if left is None else min(0.5, left)
+                try:
+                    future.result(step)
+                    break
+                except FutureTimeout:
+                    if future.done():
+                        raise
+                    self._push()  # from here too: where background updates do not render, a waiting cell shows them
+                    if left is not None and (left := left - step) <= 0:
+                        message = f"run {self.id} is still {self.state} after {timeout:g} s; it goes on"
+                        raise TimeoutError(message) from None
+        finally:
+            future.cancel()
+        self._push()
+        return self
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        """Wait in a notebook cell or coroutine."""
+        return self._awaited().__await__()
+
+    def cancel(self, subtask: str | None = None) -> None:
+        """Cancel one subtask, or the whole run. Returns at once."""
+        self._request(Cancel(subtask=self._known(subtask)))
+
+    def hold(self, subtask: str | None = None, on: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as English
+        """Hold back what has not started, or release it with `on=False`."""
+        self._request(Hold(subtask=self._known(subtask), on=on))
+
+    def skip(self, subtask: str) -> None:
+        """Skip a subtask that has not ended, and with it what depends on it."""
+        self._request(Skip(subtask=str(self._known(subtask))))
+
+    def rerun(self, subtask: str) -> None:
+        """Run a subtask and its descendants again; the rest keeps its results."""
+        self._request(Rerun(subtask=str(self._known(subtask))))
+
+    def revise(self, plan: Plan) -> None:
+        """Go on with an approved revision of the plan: what changed and its descendants run again."""
+        from nadg_kernel.errors import PlanNotApproved
+
+        if not plan.approved:
+            raise PlanNotApproved(plan.command)
+        self.plan = plan
+        self.progress.revise(plan)
+        self._request(Revise(plan=plan))
+
+    def __getitem__(self, subtask: str) -> ResultView:
+        """The result of a subtask. Raises EditError listing the ids when there is no such one."""
+        name = str(self._known(subtask))
+        return ResultView(self.progress.subtasks[name], self._blobs, mapped=self.plan[name].map is not None)
+
+    def results(self) -> dict[str, Any]:
+        """Id -> Python value of every subtask that succeeded."""
+        return {name: self[name].value for name, item in self.progress.subtasks.items() if item.state.good}
+
+    def frame(self) -> pd.DataFrame:
+        """One row per subtask: id, title, state, worker, seconds, attempts, shards, error."""
+        import pandas as pd
+
+        rows = [
+            {
+                "id": item.id,
+                "title": item.title,
+                "state": str(item.state),
+                "worker": item.worker,
+                "seconds": item.seconds,
+                "attempts": item.attempts,
+                "shards": item.shard_count or len(item.shards),
+                "error": None if item.error is None else f"{item.error.get('type')}: {item.error.get('message')}",
+            }
+            for item in self.progress.subtasks.values()
+        ]
+        columns = ["id", "title", "state", "worker", "seconds", "attempts", "shards", "error"]
+        return pd.DataFrame(rows, columns=columns).astype({"seconds": "float64"})
+
+    def inputs(self, subtask: str, shard: int = 0) -> dict[str, Any]:
+        """What the code of a subtask saw as `inputs`, to look at or to debug with; RunFailed where one is missing."""
+        from nadg_kernel.data import split_value
+
+        item = self.plan[subtask]
+        out: dict[str, Any] = {}
+        for name in item.inputs:
+            encoded = self[name].encoded() if name in self.plan.ids else from_ref(self._data[name], self._blobs.get)
+            if item.map is not None and item.map.over == name:
+                encoded = split_value(encoded, item.map)[shard]
+            out[name] = decode(encoded)
+        return out
+
+    def to_cell(self, subtask: str) -> None:
+        """Put a subtask's code into the next cell, to run here on its real inputs (see `%%subtask`)."""
+        from IPython import get_ipython
+
+        shell = get_ipython()  # type: ignore[no-untyped-call]
+        text = f"%%subtask {self._known(subtask)} {self.id}\n{self.plan[subtask].code}"
+        if shell is None:
+            print(text)  # noqa: T201 - without a notebook the next best place is the terminal
+        else:
+            shell.set_next_input(text)
+
+    def __repr__(self) -> str:
+        """The run as plain text."""
+        return f"Run {self.id}\n{run_text(self.progress)}"
+
+    def _ipython_display_(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Show the run in this cell and keep it up to date; when it ends, what stays is static."""
+        from IPython import get_ipython
+        from IPython.display import display
+
+        shell = get_ipython()  # type: ignore[no-untyped-call]
+        if shell is None:
+            return
+        here = str(getattr(getattr(shell, "display_pub", None), "parent_header", {}) or "")
+        if self._display_id and here and here == self._shown_in:
+            return  # grid.run showed it already in this very cell
+        self._display_id, self._shown_in = uuid.uuid4().hex, here
+        display(self._bundle(), raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+
+    def _bundle(self) -> dict[str, str]:
+        return {"text/plain": run_text(self.progress), "text/html": run_html(self.progress)}
+
+    def _known(self, subtask: str | None) -> str | None:
+        if subtask is not None and subtask not in self.progress.subtasks:
+            message = f"no subtask {subtask!r} in this run (there are: {', '.join(self.progress.subtasks)})"
+            raise EditError(message)
+        return subtask
+
+    def _request(self, intent: Cancel | Hold | Skip | Rerun | Revise) -> None:
+        def enqueue() -> None:
+            self._runner.request(intent)
+            self._drive()
+
+        self._loop.call(enqueue)
+
+    def _drive(self) -> None:
+        if self._driving:
+            return
+        self._driving = True
+        self._settled.clear()
+        self._error = None
+        self._loop.spawn(self._driven())
+
+    async def _driven(self) -> None:
+        try:
+            await self._runner.run()
+        except StaleEpoch as error:
+            self.progress.state, self.progress.reason = RunState.INTERRUPTED, str(error)
+        except NadgError as error:
+            self._error = error
+            self.progress.state, self.progress.reason = RunState.FAILED, str(error)
+        except BaseException as error:
+            self._error = error
+            self.progress.state, self.progress.reason = RunState.FAILED, f"internal error: {error!r}"
+            raise
+        finally:
+            self._driving = False
+            self._settled.set()
+            self._push()
+
+    def on_event(self, event: Event) -> None:
+        """Take in one event of the runner; on the loop's thread."""
+        self.progress.apply(event)
+        for listener in tuple(self._listeners):
+            listener(event)
+        if not self._push_pending and self._display_id:
+            self._push_pending = True
+            self._loop.later(PUSH_S, self._push_later)
+
+    def _push_later(self) -> None:
+        self._push_pending = False
+        self._push()
+
+    def _push(self) -> None:
+        """Update the cell's output in place; display_id updates may come from any thread."""
+        if not self._display_id:
+            return
+        from IPython import get_ipython
+        from IPython.display import display
+
+        shell = get_ipython()  # type: ignore[no-untyped-call]
+        if shell is not None and hasattr(shell, "kernel"):
+            display(self._bundle(), raw=True, display_id=self._display_id, update=True)  # type: ignore[no-untyped-call]
+
+    async def _wait_settled(self) -> None:
+        await self._settled.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def _awaited(self) -> Run:
+        future = asyncio.wrap_future(self._loop.submit(self._wait_settled()))
+        try:
+            while not (await asyncio.wait({future}, timeout=0.5))[0]:
+                self._push()
+            await future
+        finally:
+            future.cancel()
+        self._push()
+        return self
