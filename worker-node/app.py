@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +18,7 @@ import intake
 from blobs import StoreFull, WrongHash
 from gate import Gate, reply
 from intake import Refused
+from janitor import private_folder
 from machine import MB
 from service import Service
 from sse import EventStream, disconnected
@@ -82,8 +81,8 @@ def create_app(config: Config, sandbox: Sandbox | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        with tempfile.TemporaryDirectory(prefix="nadg-worker-", ignore_cleanup_errors=True) as folder:
-            await service.open(Path(folder) / "blobs")
+        with private_folder("nadg-worker-") as folder:
+            await service.open(folder / "blobs")
             try:
                 yield
             finally:

@@ -30,6 +30,7 @@ KEEP_S = 3600.0
 KEEP_COUNT = 20_000
 REMEMBERED_IDS = 100_000
 CANCEL_WAIT_S = 5.0
+CLOSE_WAIT_S = 2.0
 _CANCEL_RETRY_S = 0.05
 
 
@@ -70,6 +71,7 @@ class Attempts:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: OrderedDict[str, Attempt] = OrderedDict()
         self._ended_bytes = 0
+        self._closing = False
         self._forgotten: OrderedDict[str, None] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self.recent_seconds: deque[float] = deque(maxlen=100)
@@ -151,9 +153,12 @@ class Attempts:
             attempt.executor.cancel(attempt.attempt_id)
 
     async def close(self) -> None:
-        """Kill all that runs and wait until each has its answer."""
+        """Kill all that runs, and wait until each is answered: `lost`, so that it is sent again elsewhere."""
+        self._closing = True
         for attempt in list(self._running.values()):
             self.kill(attempt)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_WAIT_S)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -186,6 +191,8 @@ class Attempts:
                 attempt.executor = executor
                 ended = await executor.run(job, attempt)
                 await attempt.flush()
+            if self._closing and ended.outcome is Outcome.CANCELLED:
+                ended = lost("the worker stopped")
         except asyncio.CancelledError:
             ended = lost("the worker stopped")
             raise

@@ -1,14 +1,17 @@
-"""How much of a machine this worker has: CPUs and memory, as its container is told and not as the host is built."""
+"""How much of a machine this worker has: CPUs and memory as its container is told, and who may read it."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MB = 1024 * 1024
+_PR_SET_DUMPABLE = 4
 
 
 def cpus() -> int:
@@ -27,6 +30,16 @@ def memory_mb(files: Mapping[str, str] | None = None) -> int:
         if text.strip().isdigit():
             total = min(total, int(text)) if total else int(text)
     return total // MB
+
+
+def hide_memory() -> None:
+    """Keep other processes of the same user from reading this one's memory and first environment (Linux only)."""
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        message = "prctl(PR_SET_DUMPABLE)"
+        raise OSError(ctypes.get_errno(), message)
 
 
 def _text(path: str) -> str:

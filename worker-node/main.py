@@ -19,6 +19,7 @@ import uvicorn
 import config as settings
 from app import create_app
 from listening import listen
+from machine import hide_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,18 +31,19 @@ if TYPE_CHECKING:
 __all__ = ["create_app", "main"]
 
 log = logging.getLogger("nadg.worker")
-_LAST_GRACE_S = 2.0
+_LAST_GRACE_S = 3.0
 
 
 class Server(uvicorn.Server):
-    """uvicorn that announces itself when it is ready, and on SIGTERM lets running attempts end first."""
+    """uvicorn that announces itself when it is ready, and when told to stop lets running attempts end first."""
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         """Call `ready` once requests are answered."""
         super().__init__(config)
         self._service, self._ready = service, ready
-        self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._signals = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then announce."""
@@ -50,29 +52,39 @@ class Server(uvicorn.Server):
         if self.started and not self.should_exit:
             self._ready()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: drain. Ctrl-C, or any second signal: stop now."""
-        if sig == signal.SIGTERM and self._draining is None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._start_drain)
-        elif self.should_exit:
-            super().handle_exit(sig, frame)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """SIGTERM: running attempts may end, for NADG_DRAIN_S at most. Ctrl-C, or a second signal: they are killed."""
+        self._signals += 1
+        self.end(self._service.config.drain_s if sig == signal.SIGTERM and self._signals == 1 else 0.0)
+
+    def end(self, patience_s: float) -> None:
+        """Take nothing new and stop within `patience_s`; from any thread. A less patient call overtakes."""
+        if self._loop is None:
+            self.should_exit = True  # it does not serve yet
         else:
-            self.should_exit = True
+            self._loop.call_soon_threadsafe(self._start_ending, patience_s)
 
-    def _start_drain(self) -> None:
-        if self._draining is None:
-            self._draining = asyncio.get_running_loop().create_task(self._drain())
+    def _start_ending(self, patience_s: float) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = asyncio.get_running_loop().create_task(self._end(patience_s))
+        self._ending.add_done_callback(self._ended)
 
-    async def _drain(self) -> None:
-        """Take nothing new, wait for what runs (NADG_DRAIN_S at most), then stop; /health answers meanwhile."""
+    async def _end(self, patience_s: float) -> None:
+        """Health and running attempts stay readable until the last one is answered."""
         self._service.draining = True
-        log.info("stopping: %d attempts still run", self._service.attempts.running)
+        log.info("stopping: %d attempts run", self._service.attempts.running)
         try:
-            await asyncio.wait_for(self._service.attempts.idle(), self._service.config.drain_s)
+            await asyncio.wait_for(self._service.attempts.idle(), patience_s)
         except TimeoutError:
-            log.warning("stopping: attempts were cut off after NADG_DRAIN_S")
-        finally:
+            log.warning("stopping: the attempts that still run are killed")
+        await self._service.attempts.close()
+
+    def _ended(self, ending: asyncio.Task[None]) -> None:
+        if not ending.cancelled():
             self.should_exit = True
+            if problem := ending.exception():
+                log.error("stopping went wrong", exc_info=problem)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     try:
         config = settings.read(os.environ)
+        hide_memory()
         app = create_app(config)
         listening = listen(config.host.strip("[]"), config.port)
     except (settings.ConfigError, OSError) as error:
@@ -103,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
             server_header=False,
             date_header=False,
             ws="none",
+            proxy_headers=False,
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=65,
             log_level="warning",
         ),
         service,
@@ -138,8 +153,7 @@ def _end_with_parent(server: Server) -> None:
     """Block until stdin ends: the parent closed it, or is dead (the system closes it then, also on kill -9)."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    server.config.timeout_graceful_shutdown = 0
-    server.should_exit = True
+    server.end(0.0)
     time.sleep(_LAST_GRACE_S)
     os._exit(0)  # a hung shutdown must not keep the worker alive
 

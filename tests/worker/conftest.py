@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from listening import listen  # noqa: E402
 from sandbox.base import Ended, Job, Sink  # noqa: E402
 from service import Service  # noqa: E402
 from wire import Outcome, Usage  # noqa: E402
+
+collect_ignore = [] if os.name == "posix" else ["test_service_posix.py"]
 
 Script = Callable[[Job, Sink], Awaitable[Ended]]
 
