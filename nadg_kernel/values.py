@@ -21,7 +21,8 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,13 @@ JSON_TYPES = (type(None), bool, int, float, str)
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 TEXT_LIMIT = 10_000
 """Characters kept of an object that is only known by its text."""
+NOTE_LIMIT = 500
+ITEM_LEVELS = 40
+"""Lists in lists that hold more than JSON."""
+INLINE_LEVELS = 100
+"""Nesting of JSON that stands in the wire's own JSON: its parsers stop at 200."""
 _SERIES_NAME = b"nadg_series_name"
+_BEYOND_ARROW = b"nadg_beyond_arrow"
 
 
 class ValueEncodingError(TypeError):
@@ -63,14 +70,18 @@ class Encoded:
 
 def encode(value: object) -> Encoded:
     """Turn a value into bytes. Raises ValueEncodingError where nothing lossless exists and guessing would mislead."""
+    return _encode(value, 0)
+
+
+def _encode(value: object, level: int) -> Encoded:
     if isinstance(value, JSON_TYPES):
         return _json(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Encoded(format="bytes", data=bytes(value))
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return _container(value, dict(value), "dict", tuple(value), list(value.values()))
+        return _container(value, dict(value), "dict", tuple(value), level)
     if isinstance(value, (list, tuple)):
-        return _container(value, list(value), "list", (), list(value))
+        return _container(value, list(value), "list", (), level)
     special = _by_library(value)
     if special is not None:
         return special
@@ -111,17 +122,25 @@ def mime_bundle(value: object) -> dict[str, Any]:
 
 
 def to_ref(encoded: Encoded, inline_bytes: int, keep: Callable[[str, bytes], None]) -> dict[str, Any]:
-    """The wire's ValueRef for a value, as a dict; `keep(sha256, data)` is called for each leaf too large to inline."""
-    ref: dict[str, Any] = {"format": encoded.format, "size": encoded.size, "note": encoded.note}
+    """The wire's ValueRef for a value, as a dict; `keep(sha256, data)` is called for each leaf too large to inline.
+
+    All inline leaves of one value together are at most 16 times `inline_bytes`, so that no list outgrows a request.
+    """
+    return _to_ref(encoded, inline_bytes, [16 * inline_bytes], keep)
+
+
+def _to_ref(encoded: Encoded, inline_bytes: int, left: list[int], keep: Callable[[str, bytes], None]) -> dict[str, Any]:
+    ref: dict[str, Any] = {"format": encoded.format, "size": encoded.size, "note": encoded.note[:NOTE_LIMIT]}
     if encoded.format in {"list", "dict"}:
-        ref["items"] = [to_ref(item, inline_bytes, keep) for item in encoded.items]
+        ref["items"] = [_to_ref(item, inline_bytes, left, keep) for item in encoded.items]
         if encoded.format == "dict":
             ref["value"] = list(encoded.keys)
         return ref
     ref["sha256"] = encoded.digest()
-    if len(encoded.data) > inline_bytes:
+    if len(encoded.data) > min(inline_bytes, left[0]):
         keep(ref["sha256"], encoded.data)
         return ref
+    left[0] -= len(encoded.data)
     if encoded.format == "json" and (plain := _strict_json(encoded.data)) is not _NOT_STRICT:
         ref["value"] = plain
     else:
@@ -131,10 +150,17 @@ def to_ref(encoded: Encoded, inline_bytes: int, keep: Callable[[str, bytes], Non
 
 def from_ref(ref: Mapping[str, Any], fetch: Callable[[str], bytes]) -> Encoded:
     """Read a ValueRef given as a dict; `fetch(sha256)` gives the bytes of a blob. Raises ValueDecodingError."""
+    try:
+        return _from_ref(ref, fetch)
+    except RecursionError as error:
+        raise ValueDecodingError("a value is nested too deeply") from error
+
+
+def _from_ref(ref: Mapping[str, Any], fetch: Callable[[str], bytes]) -> Encoded:
     form = ref.get("format", "json")
     note = ref.get("note") or ""
     if form in {"list", "dict"}:
-        items = tuple(from_ref(item, fetch) for item in ref.get("items") or ())
+        items = tuple(_from_ref(item, fetch) for item in ref.get("items") or ())
         keys = tuple(str(key) for key in ref.get("value") or ()) if form == "dict" else ()
         if form == "dict" and len(keys) != len(items):
             raise ValueDecodingError("a dict has as many keys as items")
@@ -149,6 +175,11 @@ def from_ref(ref: Mapping[str, Any], fetch: Callable[[str], bytes]) -> Encoded:
             raise ValueDecodingError("inline data is not base64") from error
     elif ref.get("value") is None and ref.get("sha256") and not (form == "json" and ref.get("size") == len(b"null")):
         data = fetch(ref["sha256"])
+    elif form == "text" and isinstance(ref.get("value"), str):
+        data = ref["value"].encode()
+    elif form not in {"json", "mime"}:
+        message = f"a value of format {form!r} came without its bytes"
+        raise ValueDecodingError(message)
     else:
         data = _dumps(ref.get("value")).encode()
     return Encoded(format=form, data=data, note=note, sha256=hashlib.sha256(data).hexdigest())
@@ -166,13 +197,22 @@ def _dumps(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _container(value: object, plain: object, form: str, keys: tuple[str, ...], items: Sequence[object]) -> Encoded:
+def _container(
+    value: object, plain: dict[str, Any] | list[Any], form: str, keys: tuple[str, ...], level: int
+) -> Encoded:
+    message = f"a {type(value).__name__} is nested too deeply, or contains itself"
     try:
         if _is_json(plain):
             return _json(plain)
-        encoded = tuple(encode(item) for item in items)
     except RecursionError as error:
-        message = f"a {type(value).__name__} is nested too deeply, or contains itself"
+        raise ValueEncodingError(message) from error
+    if level >= ITEM_LEVELS:
+        raise ValueEncodingError(message)
+    encoded = tuple(_encode(item, level + 1) for item in (plain.values() if isinstance(plain, dict) else plain))
+    try:
+        "".join(keys).encode()
+    except UnicodeEncodeError as error:
+        message = "a key holds half a surrogate pair, which has no UTF-8 form: use other keys"
         raise ValueEncodingError(message) from error
     return Encoded(format=form, items=encoded, keys=keys)
 
@@ -197,9 +237,23 @@ def _strict_json(data: bytes) -> Any:
 
     try:
         value = json.loads(data, parse_constant=refuse)
+        if b"\\ud" in data:  # a surrogate; half a pair has no UTF-8 form
+            json.dumps(value, ensure_ascii=False).encode()
+        if data.count(b"[") + data.count(b"{") > INLINE_LEVELS and _levels(value) > INLINE_LEVELS:
+            return _NOT_STRICT
     except (ValueError, RecursionError):
         return _NOT_STRICT
     return value
+
+
+def _levels(value: object) -> int:
+    """How deep a JSON value is nested."""
+    level, layer = 0, [value]
+    while layer:
+        level += 1
+        inner = [item for item in layer if isinstance(item, (list, dict))]
+        layer = [part for item in inner for part in (item.values() if isinstance(item, dict) else item)]
+    return level
 
 
 def _by_library(value: object) -> Encoded | None:
@@ -212,7 +266,7 @@ def _by_library(value: object) -> Encoded | None:
     if pd is not None and isinstance(value, pd.Index):
         return _series(value.to_series(index=range(len(value)), name=value.name))
     if pa is not None and isinstance(value, pa.Table):
-        return Encoded(format="arrow", data=_ipc(value))
+        return Encoded(format="arrow", data=table_bytes(value))
     if np is not None and isinstance(value, np.generic) and not isinstance(value, (np.void, np.object_)):
         plain = value.item()
         return _json(plain) if isinstance(plain, JSON_TYPES) else _npy(np.asarray(value))
@@ -220,44 +274,92 @@ def _by_library(value: object) -> Encoded | None:
         if value.dtype.hasobject:
             message = "a numpy array of Python objects has no lossless form: give it a numeric or string dtype"
             raise ValueEncodingError(message)
+        if isinstance(value, np.ma.MaskedArray):
+            message = "a masked array would lose its mask: use .filled(...), or a pandas column with missing values"
+            raise ValueEncodingError(message)
         return _npy(value)
     figure = _figure_bundle(value)
     return _mime(figure) if figure is not None else None
 
 
 def _arrow(frame: Any) -> Encoded:
+    note = ""
+    if frame.columns.nlevels == 1 and frame.columns.inferred_type.startswith("mixed"):
+        note = "column labels of mixed types were kept as text"
+        frame = frame.set_axis([str(label) for label in frame.columns], axis=1)
+    return Encoded(format="arrow", data=table_bytes(_table(frame, "the frame")), note=note)
+
+
+def _series(series: Any) -> Encoded:
+    name = series.name
+    note = "" if isinstance(name, JSON_TYPES) else "the name of the series was kept as text"
+    table = _table(series.to_frame(name="values"), f"the series {name!r}")
+    metadata = {**(table.schema.metadata or {}), _SERIES_NAME: _dumps(name if not note else str(name)).encode()}
+    return Encoded(format="series", data=table_bytes(table.replace_schema_metadata(metadata)), note=note)
+
+
+def _table(frame: Any, what: str) -> Any:
     import pyarrow as pa
 
     try:
         table = pa.Table.from_pandas(frame)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        reason = " ".join(str(part) for part in error.args) or type(error).__name__
-        message = f"the frame has no Arrow form: {reason}. Give each column one type"
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, AttributeError) as error:
+        reason = " ".join(str(part) for part in error.args).rstrip(".") or type(error).__name__
+        message = f"{what} has no Arrow form: {reason}. Give each column one simple type, and each its own name"
         raise ValueEncodingError(message) from error
-    return Encoded(format="arrow", data=_ipc(table))
+    beyond = _beyond_arrow(frame)
+    if not beyond:
+        return table
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _BEYOND_ARROW: _dumps(beyond).encode()})
 
 
-def _series(series: Any) -> Encoded:
-    import pyarrow as pa
+def _beyond_arrow(frame: Any) -> dict[str, Any]:
+    """What Arrow drops of a frame and `_to_pandas` puts back: an index's frequency, text kept as Python objects."""
+    beyond: dict[str, Any] = {}
+    levels = frame.index.levels if frame.index.nlevels > 1 else [frame.index]
+    # Of periods it is the type, and is kept.
+    freqs = [None if str(level.dtype).startswith("period") else getattr(level, "freqstr", None) for level in levels]
+    if any(freqs):
+        beyond["freqs"] = freqs
+    objects: dict[str, str] = {}
+    for place in [place for place, dtype in enumerate(frame.dtypes) if str(dtype) == "object"]:
+        kinds = {type(cell) for cell in frame.iloc[:, place]}
+        if (str in kinds and kinds <= {str, float}) or kinds == {str, type(None)}:
+            objects[str(place)] = "nan" if float in kinds else "None"
+    if objects:
+        beyond["objects"] = objects
+    return beyond
 
-    name = series.name
-    note = "" if isinstance(name, JSON_TYPES) else "the name of the series was kept as text"
-    try:
-        table = pa.Table.from_pandas(series.to_frame(name="values"))
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        message = f"the series {name!r} has no Arrow form: {error}. Give it one type"
-        raise ValueEncodingError(message) from error
-    metadata = {**(table.schema.metadata or {}), _SERIES_NAME: _dumps(name if not note else str(name)).encode()}
-    return Encoded(format="series", data=_ipc(table.replace_schema_metadata(metadata)), note=note)
+
+def _to_pandas(table: Any) -> Any:
+    frame = table.to_pandas()
+    beyond = json.loads((table.schema.metadata or {}).get(_BEYOND_ARROW, b"{}"))
+    for place, missing in beyond.get("objects", {}).items():
+        column = frame.iloc[:, int(place)]
+        cells = column.astype(object)
+        cells[column.isna()] = float("nan") if missing == "nan" else None
+        frame.isetitem(int(place), cells)
+    for place, freq in enumerate(beyond.get("freqs", ())):
+        if freq is not None and len(frame):
+            with suppress(ValueError):  # a custom calendar has no form in words; the index is right without it
+                frame.index = _with_freq(frame.index, place, freq)
+    return frame
 
 
-def _ipc(table: Any) -> bytes:
+def _with_freq(index: Any, place: int, freq: str) -> Any:
+    level = index.levels[place] if index.nlevels > 1 else index
+    level = type(level)(level, freq=freq)
+    return index.set_levels(level, level=place, verify_integrity=False) if index.nlevels > 1 else level
+
+
+def table_bytes(table: Any) -> bytes:
+    """A pyarrow Table as an Arrow IPC stream."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return bytes(sink.getvalue())
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _npy(array: Any) -> Encoded:
@@ -313,15 +415,19 @@ def _own_bundle(value: object) -> dict[str, Any] | None:
 
 
 def _read_table(data: bytes) -> Any:
+    # Loaded for its effect: without it Arrow does not know periods and intervals, and gives bare numbers for an index.
+    import pandas.core.arrays.arrow.extension_types  # noqa: F401
     import pyarrow as pa
 
-    return pa.ipc.open_stream(data).read_all()
+    table = pa.ipc.open_stream(data).read_all()
+    table.validate(full=True)  # bytes from elsewhere can lie about offsets and lengths, which would be read unchecked
+    return table
 
 
 def _read_series(data: bytes) -> Any:
     table = _read_table(data)
     name = json.loads((table.schema.metadata or {}).get(_SERIES_NAME, b"null"))
-    return table.to_pandas()["values"].rename(name)
+    return _to_pandas(table)["values"].rename(name)
 
 
 def _read_npy(data: bytes) -> Any:
@@ -335,7 +441,7 @@ _DECODERS: dict[str, Callable[[bytes], Any]] = {
     "json": json.loads,
     "text": lambda data: data.decode("utf-8"),
     "bytes": bytes,
-    "arrow": lambda data: _read_table(data).to_pandas(),
+    "arrow": lambda data: _to_pandas(_read_table(data)),
     "series": _read_series,
     "npy": _read_npy,
     "mime": json.loads,
