@@ -1,0 +1,160 @@
+"""Who is next and where it goes: queues of ready shards, timers, and the choice between them."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.scheduler.tasks import Queue, ShardRecord, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from nadg_kernel.model import Subtask
+    from nadg_kernel.scheduler.fleet import Fleet, Worker
+    from nadg_kernel.scheduler.tasks import Task
+
+INPUTS_WEIGHED = 16
+"""Inputs of a subtask that count when a worker is chosen for the data it holds."""
+NOTED = 200
+"""Ready shards whose subtasks are told at once that the obstacle changed; for the rest `waiting_for` is asked."""
+
+
+class Dispatch:
+    """Ready shards by what they need, and the timers of those that wait.
+
+    Choice: priority, then longest remaining path, then age, then number, over all queues that a free worker could
+    serve. A queue that found no worker is looked at again when one of its workers gets free.
+    """
+
+    def __init__(self, fleet: Fleet, requires: Callable[[Subtask], frozenset[str]]) -> None:
+        """Start empty. `requires` says what labels a worker must offer for a subtask."""
+        self.fleet = fleet
+        self.numbers = count(1)
+        self._requires = requires
+        self._queues: dict[frozenset[str], Queue] = {}
+        self._active: list[tuple[tuple[int, float, int, int], int, Queue]] = []
+        self._timers: list[tuple[float, int, ShardRecord | Worker]] = []
+
+    def queue(self, subtask: Subtask) -> Queue:
+        """The queue that a subtask's shards join."""
+        needs = self._requires(subtask)
+        found = self._queues.get(needs)
+        if found is None:
+            found = self._queues[needs] = Queue(needs, len(self._queues))
+            found.obstacle = self.fleet.obstacle(self.fleet.group(needs))
+        return found
+
+    def enqueue(self, record: ShardRecord) -> None:
+        """Make a shard ready, unless a person holds or ended its subtask."""
+        task = record.task
+        if task.hold or task.stop is not None:
+            record.status = Status.IDLE
+            return
+        record.status = Status.QUEUED
+        record.token = next(self.numbers)
+        key = (-task.subtask.priority, -task.path, task.since, record.number)
+        queue = task.queue
+        heappush(queue.heap, (key, record.token, record))
+        if queue.listed is None or key < queue.listed:
+            self._list(queue)
+
+    def later(self, record: ShardRecord, at: float) -> None:
+        """Make a shard ready at a time."""
+        record.status, record.not_before = Status.IDLE, at
+        record.token = next(self.numbers)
+        heappush(self._timers, (at, record.token, record))
+
+    def look_again(self, worker: Worker, at: float) -> None:
+        """Consider a worker free again at a time, if it is."""
+        heappush(self._timers, (at, next(self.numbers), worker))
+
+    def offer(self, worker: Worker, now: float) -> None:
+        """A worker may have become free."""
+        self.fleet.offer(worker, now)
+        self.relist(worker)
+
+    def relist(self, worker: Worker) -> None:
+        """Let the queues that a worker could serve take part in the choice again."""
+        for group in worker.groups:
+            queue = self._queues.get(group.needs)
+            if queue is not None and queue.listed is None and queue.heap:
+                self._list(queue)
+
+    def pairs(self, now: float) -> Iterator[tuple[ShardRecord, Worker]]:
+        """The next shard and its worker, until nothing more can start. The caller marks each as running at once."""
+        self._fire(now)
+        while self._active:
+            key, _, queue = heappop(self._active)
+            if queue.listed != key:
+                continue
+            queue.listed = None
+            record = self._top(queue)
+            if record is None:
+                continue
+            if queue.heap[0][0] != key:
+                self._list(queue)
+                continue
+            inputs = record.task.subtask.inputs[:INPUTS_WEIGHED]
+            worker = self.fleet.choose(self.fleet.group(queue.needs), record.avoid, inputs, now)
+            if worker is not None:
+                heappop(queue.heap)
+                self._list(queue)
+                yield record, worker
+
+    def wake_at(self) -> float | None:
+        """When the next timer is due."""
+        while self._timers and not self._pending(self._timers[0]):
+            heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def worker_state(self, payload: Mapping[str, Any], now: float) -> list[Task]:
+        """Take over a worker's state; gives the subtasks whose obstacle changed by it."""
+        worker = self.fleet.update(payload)
+        if payload.get("state") == "removed":
+            self.fleet.remove(worker)
+        else:
+            self.offer(worker, now)
+        noted: list[Task] = []
+        for queue in self._queues.values():
+            obstacle = self.fleet.obstacle(self.fleet.group(queue.needs))
+            if obstacle != queue.obstacle:
+                queue.obstacle = obstacle
+                noted += [record.task for _, token, record in queue.heap[:NOTED] if record.token == token]
+        return noted
+
+    def _fire(self, now: float) -> None:
+        while self._timers and (self._timers[0][0] <= now or not self._pending(self._timers[0])):
+            timer = heappop(self._timers)
+            what = timer[2]
+            if not self._pending(timer):
+                continue
+            if isinstance(what, ShardRecord):
+                self.enqueue(what)
+            else:
+                self.offer(what, now)
+
+    @staticmethod
+    def _pending(timer: tuple[float, int, ShardRecord | Worker]) -> bool:
+        _, number, what = timer
+        return not isinstance(what, ShardRecord) or what.token == number
+
+    def _top(self, queue: Queue) -> ShardRecord | None:
+        heap = queue.heap
+        while heap:
+            _, token, record = heap[0]
+            if record.token == token and record.status is Status.QUEUED:
+                return record
+            heappop(heap)
+        return None
+
+    def _list(self, queue: Queue) -> None:
+        """Let a queue take part in the choice with its first shard."""
+        if self._top(queue) is None:
+            queue.listed = None
+            return
+        key = queue.heap[0][0]
+        if queue.listed is None or key < queue.listed:
+            queue.listed = key
+            heappush(self._active, (key, queue.number, queue))
