@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.errors import EditError, NadgError, StaleEpoch
@@ -176,6 +178,37 @@ class Run:
             print(text)  # noqa: T201 - without a notebook the next best place is the terminal
         else:
             shell.set_next_input(text)
+
+    def export(self, path: str | Path) -> Path:
+        """Write one offline HTML file: results and figures, plan, edits, approval, and what ran where."""
+        from nadg_kernel.documents import report_page
+
+        shown = {name: self[name].bundles() for name in self.progress.subtasks}
+        target = Path(path)
+        target.write_text(report_page(self.id, self.plan, self.progress, shown), encoding="utf-8")
+        return target
+
+    def to_notebook(self, path: str | Path) -> Path:
+        """Write a plain notebook that reruns the plan without this package; its data goes into a folder beside it."""
+        from nadg_kernel.documents import plain_notebook
+
+        target = Path(path)
+        folder = target.with_name(f"{target.stem}_data")
+        notebook = plain_notebook(self.plan, self._data, self._blobs.get, folder)
+        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return target
+
+    def compare(self, other: Run) -> pd.DataFrame:
+        """One row per subtask of either run: states, seconds, and whether code and result are the same."""
+        import pandas as pd
+
+        from nadg_kernel.documents import compare_rows
+
+        def same(name: str) -> bool | None:
+            mine, theirs = self[name], other[name]
+            return mine.encoded() == theirs.encoded() if mine.state.good and theirs.state.good else None
+
+        return pd.DataFrame(compare_rows(self.progress, other.progress, same))
 
     def __repr__(self) -> str:
         """The run as plain text."""
