@@ -1,0 +1,52 @@
+"""Retention: what of ended runs is deleted, in SQLite. The person's plans and outcomes stay with `results_only`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from nadg_kernel.model import EventType
+from nadg_kernel.stores.facts import ENDED
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_ENDED = ", ".join(f"'{state}'" for state in sorted(ENDED))
+_OLD = f"select run_id from runs where state in ({_ENDED}) and ended_at < ?"  # noqa: S608 - our own words
+_WITH_RESULTS = (EventType.ATTEMPT_ENDED, EventType.SHARD_CACHED, EventType.ATTEMPT_PROGRESS)
+_TABLES = ("events", "attempts", "shards", "subtasks", "edits", "plans", "blob_refs", "outbox")
+
+
+def prune(connection: sqlite3.Connection, before: int) -> dict[str, int]:
+    """Delete runs that ended before a time (microseconds), and states of workers seen before it; counts by table."""
+    counts = {
+        table: connection.execute(f"delete from {table} where run_id in ({_OLD})", (before,)).rowcount  # noqa: S608
+        for table in (*_TABLES, "cache")
+    }
+    counts["runs"] = connection.execute(f"delete from runs where run_id in ({_OLD})", (before,)).rowcount  # noqa: S608
+    counts["health"] = connection.execute("delete from health where at < ?", (before,)).rowcount
+    return counts
+
+
+def prune_results(connection: sqlite3.Connection, before: int) -> dict[str, int]:
+    """Empty the results and output of runs that ended before a time; their outcomes, errors and plans stay."""
+    kinds = ", ".join("?" * len(_WITH_RESULTS))
+    sql = f"select rowid, payload from events where run_id in ({_OLD}) and type in ({kinds})"  # noqa: S608
+    emptied = 0
+    for rowid, payload in connection.execute(sql, (before, *_WITH_RESULTS)).fetchall():
+        values = json.loads(payload)
+        kept = {name: value for name, value in values.items() if name not in _RESULT_KEYS}
+        if len(kept) < len(values):
+            text = json.dumps({**kept, "pruned": True}, separators=(",", ":"))
+            connection.execute("update events set payload = ? where rowid = ?", (text, rowid))
+            emptied += 1
+    counts = {"results": emptied}
+    for table in ("cache", "blob_refs"):
+        counts[table] = connection.execute(
+            f"delete from {table} where run_id in ({_OLD})",  # noqa: S608
+            (before,),
+        ).rowcount
+    return counts
+
+
+_RESULT_KEYS = frozenset({"result", "stdout", "stderr", "displays"})
