@@ -1,0 +1,143 @@
+"""Bind a recipe's constants to columns of a table and to what the clause chose, and say why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.planners.recipes.columns import Found, Table
+from nadg_kernel.planners.recipes.language import BY
+from nadg_kernel.planners.recipes.matching import chosen
+from nadg_kernel.planners.recipes.words import folded, spans, split_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nadg_kernel.planners.recipes.clauses import Clause
+    from nadg_kernel.planners.recipes.recipe import Recipe
+
+_LABELS = frozenset({"sentiment", "label", "outcome", "verdict"})
+_GROUPS_SHOWN = 2
+_ROLE_WORDS = {
+    "text": "text",
+    "rating": "rating",
+    "value": "value to average",
+    "date": "time",
+    "category": "groups",
+    "number": "numbers",
+    "label": "label",
+}
+_PERIODS = frozenset(["day", "week", "month", "quarter", "year", "hour", "date", "time"])
+
+
+@dataclass(kw_only=True)
+class Bound:
+    """Values of the constants, what was assumed on the way, what to ask, and what is missing (in words)."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    assumptions: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def bind(recipe: Recipe, table: Table, clause: Clause, source: str) -> Bound:
+    """Find every constant of the recipe."""
+    out = Bound(values=dict(chosen(recipe, clause)))
+    words = clause.words
+    for constant, spec in recipe.columns.items():
+        role = spec.rstrip("?*+")
+        if spec.endswith(("*", "+")):
+            names = _several(role, table, clause, out)
+            out.values[constant] = names
+            if spec.endswith("+") and not names:
+                out.missing.append(_none(role, table, source))
+            continue
+        found = _label(table) if role == "label" else table.find(role, words)
+        if found is None:
+            out.values[constant] = ""
+            if not spec.endswith("?"):
+                out.missing.append(_none(role, table, source))
+            continue
+        out.values[constant] = found.column
+        if not spec.endswith("?"):
+            _explain(out, found, role, source)
+    return out
+
+
+def _explain(out: Bound, found: Found, role: str, source: str) -> None:
+    word = _ROLE_WORDS.get(role, role)
+    out.assumptions.append(f"{found.column!r} of {source!r} is taken as the {word}: {found.why}.")
+    if found.doubt and found.others:
+        names = " or ".join(repr(name) for name in found.others[:3])
+        out.questions.append(f"Is {found.column!r} the {word} of {source!r}, or {names}? {found.column!r} is taken.")
+
+
+def _none(role: str, table: Table, source: str) -> str:
+    word = {"text": "text column", "number": "numeric column", "date": "column with a date"}.get(role, f"{role} column")
+    if not table.columns:
+        return f"no table is attached to take the {word} from"
+    listed = ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")  # noqa: PLR2004
+    return f"{source} has no {word} (columns: {listed})"
+
+
+def _label(table: Table) -> Found | None:
+    for column in table.columns:
+        if table.kind_of(column) in {"text", "category", "bool"} and _LABELS & set(split_name(column)):
+            return Found(column=column, why="its name says so")
+    return None
+
+
+def _several(role: str, table: Table, clause: Clause, out: Bound) -> list[str]:
+    words = clause.words
+    if role == "group":
+        return _groups(table, clause, out)
+    taken = {name for value in out.values.values() for name in (value if isinstance(value, list) else [value])}
+    fit = [column for column in table.candidates(role) if role == "number" or column not in taken]
+    named = [column for column in table.mentioned(words) if column in fit]
+    if named:
+        return named
+    if role == "value":
+        if out.values.get("HOW") == "count":
+            return []
+        best = table.find("value", words)
+        if best is None:
+            return []
+        if "HOW" in out.values or out.values.get("GROUP_BY"):
+            out.assumptions.append(f"{best.column!r} is aggregated: {best.why}.")
+        return [best.column]
+    if role == "category":
+        label = _label(table)
+        hinted = [c for c in fit if table.kind_of(c) in {"category", "bool"} or table.hinted(c, "category")]
+        shown = hinted or fit[:1]
+        return [c for c in shown if label is None or c != label.column][:_GROUPS_SHOWN]
+    return fit
+
+
+def _groups(table: Table, clause: Clause, out: Bound) -> list[str]:
+    """Columns that make the groups: named ones that are no numbers, or the number right after `by`."""
+    words = clause.words
+    if not words:  # nobody asked yet: a suggestion shows the likeliest
+        return [c for c in table.candidates("category") if table.hinted(c, "category")][:1]
+    named = [c for c in table.mentioned(words) if table.kind_of(c) != "number"]
+    text = table.find("text")
+    if text is not None and len(named) > 1:  # "reviews by product" counts reviews, it does not group by their text
+        named = [c for c in named if c != text.column or not table.hinted(c, "text")]
+    elif text is not None and named == [text.column] and table.hinted(text.column, "text"):
+        named = []
+    after = [match[1] for match in BY.finditer(clause.text)]
+    for phrase in after:
+        tail = folded(phrase)
+        hit = table.mentioned(tail)
+        if hit and not named and _starts(tail, hit[0]):
+            named = [hit[0]]
+        elif not hit and tail and tail[0] not in _PERIODS and not named:
+            out.missing.append(
+                f"no column is called {phrase.split()[0]!r}; choose GROUP_BY from: {', '.join(table.columns[:12])}"
+            )
+            return []
+    return named
+
+
+def _starts(words: Sequence[str], column: str) -> bool:
+    place = next(spans(words, split_name(column), exact=True), None)
+    return place is not None and place[0] == 0

@@ -1,0 +1,168 @@
+"""The English that commands are written in: verbs, stop words, and the turns of phrase that link and negate."""
+
+from __future__ import annotations
+
+import re
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _any(text: str) -> str:
+    """A pattern for any of the phrases, one per line or separated by ` | `; each is a pattern of its own."""
+    parts = [part.strip() for line in text.strip().splitlines() for part in line.split(" | ")]
+    return "(?:" + "|".join(part for part in parts if part) + ")"
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+VERBS = _set("""
+    add aggregate analyse analyze anonymize answer apply assess average book break build buy calculate call chart check
+    classify clean cluster collect combine compare compile compute convert cook copy correlate count crawl create cut
+    deduplicate delete deploy derive describe design detect determine discover display download draft draw drop email
+    encrypt enrich estimate evaluate examine explain explore export extract fetch figure fill filter find fit fix flag
+    forecast format generate get give group histogram identify import impute inspect investigate join label list load
+    look make map mark measure merge model move normalize open optimise optimize order organize perform pivot place play
+    plot post predict prepare present print produce profile provide publish pull put rank rate read recommend remove
+    rename replace report resample restart rotate run sample save schedule score scrape search segment send show
+    simulate
+    sort split stack standardize store study suggest sum summarise summarize tabulate tag tell test total track
+    train transcribe transform translate tune turn understand update upload use validate visualise visualize write
+""")
+"""Words that begin a job when a clause begins with them."""
+
+OTHER_WORK = _set("""
+    anonymize book buy call classify clean cluster cook copy crawl delete deploy download email encrypt export filter
+    forecast import label move open optimise optimize order play post predict publish recommend remove restart rotate
+    schedule scrape search send train transcribe transform translate tune update upload
+""")
+"""Verbs of work that no recipe does, whatever else the clause mentions."""
+
+STOPWORDS = _set("""
+    a about all also an and any are as at based be been by can could did do does down each every for from had has have
+    here her his how i if in into is it its just many me more most much my new no not of on only or our out over own per
+    please same should so some such that the their them then there these they this those to up us use using very was we
+    were what when which who will with would you your
+""")
+
+GENERIC = _set("""
+    column content csv customer data dataset detail file frame information me number people please quickly record row
+    spreadsheet table thing user value
+""")
+"""Words that say nothing about which work is meant."""
+
+GERUNDS = {verb + "ing": verb for verb in VERBS} | {
+    (verb[:-1] if verb.endswith("e") else verb + verb[-1]) + "ing": verb for verb in VERBS
+}
+
+_DONT = "(?:do(?:es)? not|don't|doesn't|never)"
+_RESULTS = "(?:the|this|that|its|their|your|these|those) (?:result | output | outcome | score | finding)s?".replace(
+    " | ", "|"
+)
+_IT = f"(?:it|them|that|this|those|these|{_RESULTS})"
+_DONE = "(?:once|when) (?:that|this|it)(?: is|'s) done"
+_THEN = _any(f"""
+    then | after that | after this | afterwards | thereafter | subsequently | followed by | finally | lastly | next
+    {_DONE}
+""")
+
+FILLER = _compile(
+    "^(?:"
+    + _any(f"""
+    please | also | first(?:ly)? | second(?:ly)? | third(?:ly)? | finally | lastly | next | just | simply | kindly
+    so | now | ok | okay | hi | hello | hey
+    i(?:'d| would) like (?:you )?to | (?:i|we) (?:want|need)(?: you)? to | (?:i|we) (?:want|need)
+    (?:can|could|would|will) you(?: please)? | you (?:should|must|can) | let'?s | let us | help me(?: to)?
+    be sure to | make sure (?:to|you) | {_DONT} (?:forget|fail|hesitate)(?: to)? | {_DONT} (?:skip|omit|leave out)
+    """)
+    + r"\b[\s,:]*)+"
+)
+"""Politeness and order words at the start, and negated negations ("do not forget to")."""
+
+LIST_MARK = _compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
+SENTENCE_END = _compile(r"[.!?]+(?=\s|$)|[;\n]+|:(?=\s)")
+SEPARATOR = _compile(
+    r"\s*,\s*|\s+(?:-|->|=>)\s+|\s+"
+    + _any("""
+    and | & | but | plus | then | as well as | along with | together with | followed by | after that | after this
+    afterwards | thereafter | subsequently | finally | lastly
+    """)
+    + r"(?=\s|$)"
+)
+FOLLOWS = _compile(rf"\b{_THEN}\b|[-=]>")
+STARTS_FOLLOWING = _compile(rf"^\s*(?:and\s+)?{_THEN}\b[\s,]*")
+REFERS = _compile(
+    r"\b"
+    + _any(f"""
+    (?:from|of|on|for|about|with|using|to|out of) {_IT} | based on {_IT}
+    (?:plot|chart|visuali[sz]e|summari[sz]e|graph|draw|show|present) {_IT}
+    """)
+    + r"\b"
+)
+NEGATION = _compile(
+    r"\b"
+    + _any(f"""
+    {_DONT} | without | no | not | skip(?:ping)? | omit(?:ting)? | leav(?:e|ing) out | exclud(?:e|es|ing)
+    except(?: for)? | instead of | rather than | avoid(?:ing)? | no need (?:for|to) | neither | nor | minus
+    """)
+    + r"\b"
+)
+NO_NEGATION = _compile(
+    r"\b"
+    + _any(f"""
+    not only | not just | not yet | if not | whether or not | or not | no matter | no more than | not more than
+    {_DONT} (?:like|mention|work|have|know|contain|answer)
+    without (?:leaving|sending|using|waiting|missing|null|nan|empty)
+    """)
+    + r"\b"
+)
+POSITIVE_START = _compile(r"^\s*(?:but|just|only|instead)\b")
+POSITIVE_INSIDE = _compile(r"\b(?:but|just|only|instead)\b(?! of)")
+BACKGROUND = _compile(
+    r"^(?:i|we|you|they|he|she|it|this|that|these|those|there|the|our|my|here|each|every|all|some|data|attached)\b"
+    r"(?=.*\b(?:is|are|was|were|has|have|had|holds?|contains?|comes?|came|includes?|got|gave|belongs?|attached)\b)"
+)
+COURTESY = _compile(
+    "^"
+    + _any(r"""
+    thanks? | thank you | thx | cheers | hello | hi | hey | dear \w+ | good (?:morning|day|evening) | please | ok | okay
+    best | regards | sincerely
+    """)
+    + r"\b[^a-z]*(?:\w+[^a-z]*)?$"
+)
+_ONCE = "(?:after|once you(?:'ve| have)?|when you(?:'ve| have)?)"
+AFTER_FIRST = _compile(rf"^\s*{_ONCE}\s+(\w+(?:ing|ed)\b.+)$")
+AFTER_LATER = _compile(rf"^(.+?)\s+{_ONCE}\s+(\w+(?:ing|ed)\b.*)$")
+BEFORE = _compile(r"^(.+?)\s+before\s+((\w+ing)\b.*)$")
+CONDITION = _compile(
+    r"\b"
+    + _any("""
+    where | whose | who | only (?:for|the|those|if) | excluding | except | without | since | between | older than
+    newer than | less than | more than | greater than | at least | at most | above | below
+    (?:in|of|from|for) the (?:last|past|previous) | (?:in|since|from|for|of) (?:19|20)\\d\\d
+    """)
+    + r"\b.*"
+)
+"""What sounds like a filter; recipes take all rows and say so."""
+
+BY = _compile(r"\b(?:by|per|for each|for every|in each|across|between)\s+(?:the\s+|each\s+|every\s+)?([a-z_][\w ]*)")
+RANKED = _compile(r"\b(?:top|first|best|worst|bottom|last|highest|lowest|largest|smallest)\s+(\d+|\w+)\b")
+NUMERALS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "twelve": 12,
+    "twenty": 20,
+    "fifty": 50,
+    "hundred": 100,
+}
