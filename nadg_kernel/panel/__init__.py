@@ -1,0 +1,1 @@
+"""The control panel over a Grid: a pure state, an anywidget for the plan, a shell of plain widgets."""

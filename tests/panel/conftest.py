@@ -1,0 +1,48 @@
+"""Widgets without a browser: a comm that records what is sent and plays back what a front end sends."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import comm
+import pytest
+from comm.base_comm import BaseComm
+
+
+class RecordedComm(BaseComm):
+    """Keeps every message that the kernel side sends."""
+
+    sent: ClassVar[list] = []
+
+    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+        self.sent.append((msg_type, data))
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """All messages to the front end, as (type, data)."""
+    monkeypatch.setattr(RecordedComm, "sent", [])
+    monkeypatch.setattr(comm, "create_comm", RecordedComm)
+    return RecordedComm.sent
+
+
+@pytest.fixture
+def frontend(sent):
+    """What a browser does: `set` a trait, `send` a custom message, `click` a button."""
+
+    class Frontend:
+        def set(self, widget, **state):
+            self._deliver(widget, {"method": "update", "state": state})
+
+        def send(self, widget, **content):
+            self._deliver(widget, {"method": "custom", "content": content})
+
+        def click(self, button):
+            self.send(button, event="click")
+
+        def _deliver(self, widget, data):
+            # `buffers` is not optional: without it ipywidgets swallows the error and a test proves nothing
+            message = {"content": {"comm_id": widget.comm.comm_id, "data": data}, "buffers": []}
+            widget.comm.handle_msg(message)
+
+    return Frontend()
