@@ -1,0 +1,59 @@
+"""`nadg history`: what ran before, as a table for people or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from nadg_kernel.cli.console import error_line, make_console
+from nadg_kernel.cli.report import frame_records
+from nadg_kernel.display import clean_text
+from nadg_kernel.errors import SettingsError
+from nadg_kernel.model import SubtaskState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = ("run_id", "subtask", "title", "state", "worker", "seconds", "error")
+CELL_CHARS = 60
+
+
+def history(*, limit: int, state: str, worker: str, text: str, as_json: bool) -> int:
+    """Print the rows; gives 0 also when there are none. Raises SettingsError, StoreError."""
+    from nadg_kernel.grid import Grid
+
+    states = [str(item) for item in SubtaskState]
+    if state and state not in states:
+        message = f"--state is one of {', '.join(states)}, not {state!r}"
+        raise SettingsError(message)
+    filters = {"state": state, "worker": worker, "text": text}
+    with Grid(local_workers=0) as grid:
+        frame = grid.history(limit=limit, **{name: value for name, value in filters.items() if value})
+    if as_json:
+        print(json.dumps(frame_records(frame), indent=2))  # noqa: T201
+    elif frame.empty:
+        error_line("no subtask in the history" + (" that fits" if any(filters.values()) else " yet"))
+    else:
+        _show(frame)
+    return 0
+
+
+def _show(frame: pd.DataFrame) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = make_console()
+    table = Table(box=None, pad_edge=False)
+    columns = [name for name in SHOWN if name in frame.columns]
+    for name in columns:
+        table.add_column(name, overflow="fold", justify="right" if name == "seconds" else "left")
+    for record in frame_records(frame[columns]):
+        table.add_row(*(Text(_cell(record[name])) for name in columns))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return clean_text(text.replace("\n", " "), CELL_CHARS).split("\n", 1)[0]
