@@ -20,6 +20,8 @@ from gate import Gate, reply
 from intake import Refused
 from janitor import private_folder
 from machine import MB
+from model import make_model
+from prompts import Prompts
 from service import Service
 from sse import EventStream, disconnected
 from transfer import BlobDownload, receive_blob
@@ -72,12 +74,16 @@ def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 
 def create_app(config: Config, sandbox: Sandbox | None = None) -> FastAPI:
-    """The application of one worker. `app.state.service` is its state; the sandbox starts with the lifespan."""
+    """The application of one worker. `app.state.service` is its state; the sandbox starts with the lifespan.
+
+    Raises ConfigError when the worker's model is set up wrongly.
+    """
     if sandbox is None:
         from sandbox import make_sandbox
 
         sandbox = make_sandbox(preload=config.preload, capacity=config.capacity)
-    service = Service(config, sandbox)
+    prompts = Prompts(sandbox, make_model(config.model, config.model_key)) if config.model else None
+    service = Service(config, sandbox, prompts)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""`python main.py` as a process: it announces itself, ends with its parent, leaves nothing behind and tells no secret."""
+"""`python main.py` as a process: it announces itself, ends with its parent, and tells no secret."""
 
 from __future__ import annotations
 
