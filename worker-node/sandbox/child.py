@@ -1,0 +1,113 @@
+"""The first steps of a forked process: confine itself, then read what to do, then do it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sandbox import limits, task
+from sandbox.frames import HEAD, Kind, pack
+from sandbox.plan import TMP, WORK
+
+if TYPE_CHECKING:
+    from sandbox.confine import Confinement
+    from sandbox.plan import Fork
+
+CHANNEL = 3
+SETUP_FAILED = 250
+"""Exit code: a layer could not be applied, and nothing of the task was read."""
+DONE = 217
+"""Exit code after the END frame: the zygote reports every other one."""
+GONE = 217
+_READ = 1 << 16
+_FDS = 32
+
+
+class _Channel:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def send(self, kind: Kind, payload: bytes) -> None:
+        view = memoryview(pack(kind, payload))
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+
+def enter(fork: Fork, confinement: Confinement, parent: int, fds: tuple[int, int, int, int]) -> NoReturn:
+    """Become a task. `fds`: /dev/null, stdout, stderr, channel. Never returns, whatever happens."""
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _take_descriptors(fds)
+        confinement.apply(fork, parent)
+        _settle(confinement.folder(fork.slot))
+    except BaseException as error:  # noqa: BLE001 - no path may lead back into the zygote's loop
+        _give_up(error)
+    try:
+        header, blobs = _read_task()
+        if header is None:
+            os._exit(GONE)
+        limits.apply(**header["rlimits"])
+        task.run(header, blobs, _Channel(CHANNEL))
+    except BaseException as error:  # noqa: BLE001 - as above
+        os.write(2, f"the task's channel broke: {error!r}\n".encode(errors="backslashreplace"))
+        os._exit(1)
+    os._exit(DONE)
+
+
+def _give_up(error: BaseException) -> NoReturn:
+    try:
+        os.write(2, f"sandbox: {error}".encode(errors="backslashreplace"))
+    finally:
+        os._exit(SETUP_FAILED)
+
+
+def _take_descriptors(fds: tuple[int, int, int, int]) -> None:
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target, inheritable=target < CHANNEL)
+
+
+def _settle(folder: str) -> None:
+    """Working directory, places for files, text streams."""
+    work, tmp = f"{folder}/{WORK}", f"{folder}/{TMP}"
+    os.chdir(work)
+    os.environ.update(HOME=tmp, TMPDIR=tmp, MPLCONFIGDIR=tmp)
+    tempfile.tempdir = None
+    sys.path.insert(0, work)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
+
+
+def _read_task() -> tuple[dict[str, Any] | None, dict[str, bytes]]:
+    """The header, and the blobs that came as descriptors beside single bytes. (None, {}) when nothing will come."""
+    first = os.read(CHANNEL, _READ)
+    if not first:
+        return None, {}
+    length, _ = HEAD.unpack_from(first)
+    data = bytearray(first)
+    while len(data) < HEAD.size + length:
+        more = os.read(CHANNEL, HEAD.size + length - len(data))
+        if not more:
+            return None, {}
+        data += more
+    header: dict[str, Any] = json.loads(data[HEAD.size :])
+    return header, _read_blobs(header["blobs"]) if header["blobs"] else {}
+
+
+def _read_blobs(digests: list[str]) -> dict[str, bytes]:
+    blobs: dict[str, bytes] = {}
+    with socket.socket(fileno=os.dup(CHANNEL)) as channel:
+        while len(blobs) < len(digests):
+            _, fds, _, _ = socket.recv_fds(channel, 1, _FDS)
+            if not fds:
+                os._exit(GONE)
+            for fd in fds:
+                with open(fd, "rb") as blob:  # noqa: PTH123
+                    blobs[digests[len(blobs)]] = blob.read()
+    return blobs

@@ -1,0 +1,48 @@
+"""What the kernel limits for one process: memory, CPU time, file size, descriptors, threads."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+MB = 1 << 20
+DESCRIPTORS = 256
+THREADS = 64
+"""Threads that a task may have while it may start no process."""
+CPU_MARGIN_S = 5
+"""The clock ends a task; CPU time is the net under it."""
+
+
+def before_fork() -> None:
+    """Limits that are equal for every task: no core dumps, no POSIX message queues."""
+    for kind in (resource.RLIMIT_CORE, getattr(resource, "RLIMIT_MSGQUEUE", 12)):
+        resource.setrlimit(kind, (0, 0))
+
+
+def apply(*, timeout_s: float, memory_mb: int, disk_mb: int, tasks: int | None, cpus: int) -> None:
+    """Limit the calling process, and with it all that it will start, one by one.
+
+    `memory_mb` counts on top of the address space that the process has already. `tasks` bounds the threads and
+    processes of its user id; None leaves them be.
+    """
+    _lower(resource.RLIMIT_AS, address_space() + memory_mb * MB)
+    _lower(resource.RLIMIT_CPU, int(timeout_s * cpus) + CPU_MARGIN_S)
+    _lower(resource.RLIMIT_FSIZE, disk_mb * MB)
+    _lower(resource.RLIMIT_NOFILE, DESCRIPTORS)
+    if tasks is not None:
+        _lower(resource.RLIMIT_NPROC, tasks)
+
+
+def address_space() -> int:
+    """Bytes of address space in use; 0 where the system does not say."""
+    if not os.path.exists("/proc/self/statm"):  # noqa: PTH110 - on the hot path
+        return 0
+    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - on the hot path
+        return int(statm.read().split()[0]) * resource.getpagesize()
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
