@@ -16,7 +16,8 @@ from nadg_kernel.errors import DataError, NadgError, PlanFileError, PlannerError
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import Command, Context, Plan
 from nadg_kernel.planners.base import Briefing, Planner
-from nadg_kernel.planners.registry import make_planner, suggest
+from nadg_kernel.planners.recipes import suggest
+from nadg_kernel.planners.registry import make_planner
 from nadg_kernel.run import Run
 from nadg_kernel.runner import Runner
 from nadg_kernel.settings import Settings, load_settings
