@@ -16,6 +16,7 @@ from starlette.responses import Response
 import auth
 import intake
 from blobs import StoreFull, WrongHash
+from describe import LAST_EVENT_ID, STREAM, body_of, describe, model, refusals
 from gate import Gate, reply
 from intake import Refused
 from janitor import private_folder
@@ -46,31 +47,6 @@ if TYPE_CHECKING:
 
 AttemptPath = Annotated[AttemptId, PathParameter(description="as given in the request")]
 BlobPath = Annotated[Sha256, PathParameter(description="SHA-256 of the bytes, hex")]
-
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Refusal, "description": text}
-    for code, text in {
-        400: "no JSON, another protocol, or an unknown event id",
-        401: "token missing or wrong",
-        403: "not allowed without a token",
-        404: "not known on this boot",
-        409: "the id exists with another body",
-        410: "it ran, and its answer is no longer kept",
-        413: "the body is too large",
-        415: "the body is not JSON",
-        422: "a field does not fit, or the bytes are not those of their name",
-        424: "blobs are missing; PUT them first",
-        429: "all places are taken",
-        503: "this worker refuses to run code, or is draining",
-        507: "the blob store is full",
-    }.items()
-}
-_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "events as in WireEvent"}}}
-
-
-def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The documented refusals of a route: these, and those of the gate in front of every route."""
-    return {code: _REFUSALS[code] for code in sorted({*codes, 401, 403, 503})}
 
 
 def create_app(config: Config, sandbox: Sandbox | None = None) -> FastAPI:
@@ -109,6 +85,7 @@ def create_app(config: Config, sandbox: Sandbox | None = None) -> FastAPI:
     _about(app, service)
     _attempt_routes(app, service)
     _blob_routes(app, service)
+    describe(app)
     return app
 
 
@@ -169,8 +146,8 @@ def _attempt_routes(app: FastAPI, service: Service) -> None:
     @app.post(
         "/execute",
         response_model=ExecuteResponse,
-        responses={200: {"content": _STREAM}, **refusals(400, 409, 410, 413, 415, 422, 424, 429)},
-        openapi_extra=_body_schema("application/json", {"$ref": "#/components/schemas/ExecuteRequest"}),
+        responses={200: {"content": STREAM}, **refusals(400, 409, 410, 413, 415, 422, 424, 429)},
+        openapi_extra=body_of("application/json", model("ExecuteRequest")),
     )
     async def execute(request: Request) -> Response:
         """Run one attempt to its end. With `Accept: text/event-stream` its events come while it runs."""
@@ -197,17 +174,8 @@ def _attempt_routes(app: FastAPI, service: Service) -> None:
         "/attempts/{attempt_id}/events",
         status_code=200,
         response_class=Response,
-        responses={200: {"content": _STREAM, "description": "the stream"}, **refusals(400, 404, 422)},
-        openapi_extra={
-            "parameters": [
-                {
-                    "name": "Last-Event-ID",
-                    "in": "header",
-                    "schema": {"type": "integer", "minimum": 0},
-                    "description": "the last event that was seen; the stream goes on after it",
-                }
-            ]
-        },
+        responses={200: {"content": STREAM, "description": "the stream"}, **refusals(400, 404, 422)},
+        openapi_extra={"parameters": [LAST_EVENT_ID]},
     )
     async def attempt_events(attempt_id: AttemptPath, request: Request) -> Response:
         """The events after `Last-Event-ID`, then those to come."""
@@ -228,7 +196,7 @@ def _blob_routes(app: FastAPI, service: Service) -> None:
         status_code=204,
         response_class=Response,
         responses=refusals(413, 422, 507),
-        openapi_extra=_body_schema("application/octet-stream", binary),
+        openapi_extra=body_of("application/octet-stream", binary),
     )
     async def put_blob(sha256: BlobPath, request: Request) -> Response:
         """Keep bytes that attempts will need. They are hashed as they come."""
@@ -252,10 +220,6 @@ def _blob_routes(app: FastAPI, service: Service) -> None:
             return BlobDownload(service.blobs, sha256)
         except KeyError:
             raise Refused(404, f"no blob {sha256} here", "it may have been evicted: run its attempt again") from None
-
-
-def _body_schema(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
 
 async def _until_done(attempt: Attempt, request: Request, *, watch: bool) -> None:

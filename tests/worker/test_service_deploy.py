@@ -1,0 +1,72 @@
+"""The folder as a person deploys it: the files that the README lists are enough, and all that there is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from config import SECRETS, VARIABLES, Config
+
+from .conftest import WORKER
+from .started import started
+
+README = (WORKER / "README.md").read_text("utf-8")
+
+
+def listed() -> list[str]:
+    block = re.search(r"<!-- files -->\s*```\n(.*?)```", README, re.DOTALL)
+    assert block, "the README has a block of files"
+    return block.group(1).split()
+
+
+def present() -> list[str]:
+    found = (path for path in WORKER.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return sorted(path.relative_to(WORKER).as_posix() for path in found)
+
+
+def test_the_readme_lists_each_file():
+    assert listed() == present(), "worker-node/README.md, Files:\n" + "\n".join(present())
+
+
+@pytest.mark.serial
+async def test_the_listed_files_alone_make_a_worker(tmp_path):
+    folder, tmp = tmp_path / "uploaded", tmp_path / "tmp"
+    tmp.mkdir()
+    for name in listed():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(WORKER / name, folder / name)
+    async with started(tmp, folder=folder) as worker:
+        told = (await worker.client.post("/execute", json={"task": "result = 6 * 7", "task_id": 1})).json()
+        assert told["status"] == "completed"
+        assert told["result"]["value"] == 42
+
+
+def test_the_readme_is_a_spaces_front_matter():
+    front = README.split("---")[1]
+    assert "\nsdk: docker\n" in front
+    assert "\napp_port: 7860\n" in front
+
+
+def test_every_setting_is_documented_with_its_default():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", README, re.MULTILINE))
+    assert list(rows) == list(VARIABLES.values())
+    for name, variable in VARIABLES.items():
+        default = getattr(Config(), name)
+        if isinstance(default, (int, float)) and name not in {"capacity", "max_memory_mb"}:
+            assert rows[variable].startswith(f"`{int(default)}`"), variable
+        if variable in SECRETS:
+            assert re.search(rf"`{variable}` \| none \| secret:", README)
+
+
+def test_the_image_runs_as_a_plain_user_from_wheels_with_an_exec_form_command():
+    lines = (WORKER / "Dockerfile").read_text("utf-8").splitlines()
+    assert re.fullmatch(r"FROM python:3\.\d+\.\d+-slim-\w+", next(line for line in lines if line.startswith("FROM")))
+    assert lines[-1] == 'CMD ["python", "main.py"]'
+    assert lines.index("USER worker") < len(lines) - 1
+    text = "\n".join(lines)
+    assert "--uid 1000 worker" in text
+    assert "--only-binary :all:" in text
+    assert "HOST=0.0.0.0" in text
+    assert not re.search(r"apt-get|gcc|build-essential|TOKEN|KEY", text)
