@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import uuid
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import machine
@@ -122,6 +123,7 @@ def _number(variable: str, text: str, *, whole: bool, least: int) -> float:
     return number
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host, as it stands in a bind address or a Host header without port, is this machine only."""
     bare = host.strip("[]").lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -65,3 +66,54 @@ async def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path, environment, 
     assert process.returncode == 2
     assert says in error.decode()
     assert "Traceback" not in error.decode()
+
+
+async def test_health_answers_while_eight_tasks_burn_the_cpu(tmp_path):
+    async with started(tmp_path, NADG_CAPACITY="8") as worker:
+        burn = {"task": "while True: pass", "limits": {"timeout_s": 600}}
+        calls = [
+            asyncio.create_task(worker.client.post("/execute", json={**burn, "attempt_id": f"burn{n}"}))
+            for n in range(8)
+        ]
+        await worker.running(8)
+        for _ in range(20):
+            health = (await worker.client.get("/health", timeout=10)).json()
+            assert (health["status"], health["running"]) == ("ok", 8)
+        assert (await worker.client.post("/execute", json=burn)).status_code == 429
+        for n in range(8):
+            assert (await worker.client.delete(f"/attempts/burn{n}")).json()["status"] == "cancelled"
+        for call in calls:
+            assert (await call).json()["outcome"] == "cancelled"
+
+
+async def test_values_files_and_artifacts_go_through_a_real_task(tmp_path):
+    async with started(tmp_path) as worker:
+        data = b"from a blob"
+        sha256 = hashlib.sha256(data).hexdigest()
+        code = (
+            (
+                "from pathlib import Path\n"
+                "Path('out').mkdir()\n"
+                "Path('out/copy.txt').write_bytes(Path('in/data.txt').read_bytes() + blob)\n"
+                "progress(0.5, 'half')\n"
+                "display({'a': 1})\n"
+                "result = 'x' * n\n"
+            )
+            .replace("blob", "inputs['blob']")
+            .replace("* n", "* inputs['n']")
+        )
+        body = {
+            "task": code,
+            "inputs": {"blob": {"format": "bytes", "sha256": sha256, "size": 11}, "n": {"value": 200_000}},
+            "files": [{"path": "in/data.txt", "sha256": sha256, "size": 11}],
+        }
+        assert (await worker.client.post("/execute", json=body)).json()["missing"] == [sha256]
+        await worker.client.put(f"/blobs/{sha256}", content=data)
+        told = (await worker.client.post("/execute", json=body)).json()
+        assert told["outcome"] == "succeeded", told
+        assert told["result"]["size"] == 200_002
+        fetched = await worker.client.get(f"/blobs/{told['result']['sha256']}")
+        assert fetched.json() == "x" * 200_000
+        assert [item["path"] for item in told["artifacts"]] == ["out/copy.txt"]
+        assert (await worker.client.get(f"/blobs/{told['artifacts'][0]['sha256']}")).content == data + data
+        assert len(told["displays"]) == 1

@@ -26,6 +26,7 @@ from template import PROMPT_CHARS, render
 from wire import ErrorDetail, Outcome, Usage
 
 from .conftest import ScriptedSandbox, serving, sse, until
+from .started import started
 
 KEY = "sk-very-secret-key"
 
@@ -327,3 +328,17 @@ def test_data_cannot_close_its_own_tag_nor_be_filled_again():
     assert text.count("</data>") == 1
     assert "</DATA>" not in text
     assert "{b}" in text
+
+
+@pytest.mark.serial
+async def test_a_real_worker_fills_in_its_sandbox_and_no_task_sees_the_key(provider, tmp_path):
+    settings = {"NADG_WORKER_MODEL": setting("openai", provider), "NADG_WORKER_MODEL_KEY": KEY}
+    async with started(tmp_path, **settings) as worker:
+        body = {"task": "Count {n}", "kind": "prompt", "inputs": {"n": {"value": 3}}}
+        told = (await worker.client.post("/execute", json=body)).json()
+        assert told["output"] == "Hello wörld", told
+        assert provider.asked[0][2]["messages"][0]["content"] == "Count 3"
+        code = "import os, sys\nprint(dict(os.environ), sys.argv, sorted(globals()))"
+        told = (await worker.client.post("/execute", json={"task": code})).json()
+        assert told["status"] == "completed"
+        assert KEY not in json.dumps(told)
