@@ -9,8 +9,8 @@ from nadg_kernel.model import EventType, Outcome, RunState, Shard, SubtaskState
 from nadg_kernel.scheduler.dispatch import INPUTS_WEIGHED, Dispatch
 from nadg_kernel.scheduler.fleet import Fleet, Worker
 from nadg_kernel.scheduler.lifecycle import Cancel, Lifecycle, cancel_of
-from nadg_kernel.scheduler.retry import RetryPolicy, Tally, judge
-from nadg_kernel.scheduler.tasks import SETTLED, ShardRecord, Status, Task
+from nadg_kernel.scheduler.retry import RetryPolicy, judge
+from nadg_kernel.scheduler.tasks import SETTLED, ShardRecord, Status, Task, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,8 +108,8 @@ class Scheduler:
             reason = task.reason
             if not reason and state is SubtaskState.READY:
                 reason = _ready_reason(task)
-            if task.reported != (state, reason):
-                task.reported = (state, reason)
+            if state is not task.reported or reason != task.reported_reason:
+                task.reported, task.reported_reason = state, reason
                 out.append(Change(task.subtask.id, state, reason))
         self._life.dirty.clear()
         return out
@@ -144,7 +144,7 @@ class Scheduler:
         if state is SubtaskState.HELD:
             return "held by a person"
         if state is SubtaskState.WAITING:
-            names = [parent.subtask.id for parent in task.parents if not parent.done]
+            names = [parent.subtask.id for parent in self._life.parents(task) if not parent.done]
             return f"waits for {', '.join(names)}" if names else "waits for its data to be split"
         if state is not SubtaskState.READY:
             return ""
@@ -177,8 +177,8 @@ class Scheduler:
     def _reserve(self, record: ShardRecord, worker: Worker, now: float) -> None:
         record.status, record.worker, record.attempt_id = Status.RUNNING, worker, None
         record.attempts += 1
-        record.token += 1
-        record.why = record.task.why = ""
+        record.token = 0
+        record.task.why = ""
         record.task.running += 1
         self._reserved += 1
         self._life.dirty[record.task] = None
@@ -234,21 +234,22 @@ class Scheduler:
 
     def _unlucky(self, record: ShardRecord, worker: Worker, payload: Mapping[str, Any], now: float) -> None:
         outcome = Outcome(payload["outcome"])
+        trouble = record.trouble = record.trouble or Trouble()
         if outcome in {Outcome.FAILED, Outcome.TIMED_OUT}:
-            record.failed += 1
+            trouble.failed += 1
         elif outcome is Outcome.REJECTED and payload.get("retry_after") is not None:
-            record.busy += 1
+            trouble.busy += 1
         elif outcome is not Outcome.CANCELLED and not payload.get("resumed"):
-            record.unlucky += 1
-            if worker.id not in record.avoid:
-                record.avoid = (*record.avoid, worker.id)
-        tally = Tally(record.unlucky, record.busy, record.failed)
-        verdict = judge(self.policy, record.task.subtask, tally, payload, self._random)
-        record.why = record.task.why = verdict.reason
+            trouble.unlucky += 1
+            if worker.id not in trouble.avoid:
+                trouble.avoid = (*trouble.avoid, worker.id)
+        verdict = judge(self.policy, record.task.subtask, trouble, payload, self._random)
+        trouble.why = record.task.why = verdict.reason
         if not verdict.again:
             self._life.settle(record, Status.CANCELLED if outcome is Outcome.CANCELLED else Status.FAILED)
         elif verdict.delay > 0:
-            self._dispatch.later(record, now + verdict.delay)
+            trouble.not_before = now + verdict.delay
+            self._dispatch.later(record, trouble.not_before)
         else:
             self._dispatch.enqueue(record)
 
@@ -296,7 +297,7 @@ class Scheduler:
     def _cancel(self, event: Event, _now: float) -> None:
         self._cancelled = self._cancelled or event.subtask is None
         by = event.payload.get("by")
-        for task in self._life.named(event.subtask):
+        for task in reversed(self._life.named(event.subtask)):  # or the first would leave the rest skipped
             self._life.stop(task, SubtaskState.CANCELLED, f"cancelled by {by}" if by else "cancelled")
 
     def _skip(self, event: Event, _now: float) -> None:
@@ -318,9 +319,9 @@ class Scheduler:
         tasks = self._life.tasks
         subtasks = [task.subtask for task in tasks.values()] if plan is None else plan.subtasks
         changed = frozenset(map(str, event.payload.get("changed") or ()))
-        for task in self._life.load(subtasks, map(str, event.payload.get("reset") or ()), changed):
-            self._fleet.forget_name(task.subtask.id)
-            self._sizes.pop(task.subtask.id, None)
+        for name in self._life.load(subtasks, map(str, event.payload.get("reset") or ()), changed):
+            self._fleet.forget_name(name)
+            self._sizes.pop(name, None)
         for worker in self._fleet.workers.values():  # new queues know none of the free ones
             self._dispatch.offer(worker, now)
 

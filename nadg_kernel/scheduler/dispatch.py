@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from nadg_kernel.scheduler.tasks import Queue, ShardRecord, Status
+from nadg_kernel.scheduler.tasks import Queue, Rank, ShardRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +34,7 @@ class Dispatch:
         self.numbers = count(1)
         self._requires = requires
         self._queues: dict[frozenset[str], Queue] = {}
-        self._active: list[tuple[tuple[int, float, int, int], int, Queue]] = []
+        self._active: list[tuple[tuple[Rank, int], int, Queue]] = []
         self._timers: list[tuple[float, int, ShardRecord | Worker]] = []
 
     def queue(self, subtask: Subtask) -> Queue:
@@ -53,16 +53,14 @@ class Dispatch:
             record.status = Status.IDLE
             return
         record.status = Status.QUEUED
-        record.token = next(self.numbers)
-        key = (-task.subtask.priority, -task.path, task.since, record.number)
         queue = task.queue
-        heappush(queue.heap, (key, record.token, record))
-        if queue.listed is None or key < queue.listed:
+        rank = queue.push(record, first=record.attempts > 0)
+        if queue.listed is None or (rank, task.since) < queue.listed:
             self._list(queue)
 
     def later(self, record: ShardRecord, at: float) -> None:
         """Make a shard ready at a time."""
-        record.status, record.not_before = Status.IDLE, at
+        record.status = Status.IDLE
         record.token = next(self.numbers)
         heappush(self._timers, (at, record.token, record))
 
@@ -79,7 +77,7 @@ class Dispatch:
         """Let the queues that a worker could serve take part in the choice again."""
         for group in worker.groups:
             queue = self._queues.get(group.needs)
-            if queue is not None and queue.listed is None and queue.heap:
+            if queue is not None and queue.listed is None and queue.ranks:
                 self._list(queue)
 
     def pairs(self, now: float) -> Iterator[tuple[ShardRecord, Worker]]:
@@ -90,16 +88,18 @@ class Dispatch:
             if queue.listed != key:
                 continue
             queue.listed = None
-            record = self._top(queue)
+            record = queue.top()
             if record is None:
                 continue
-            if queue.heap[0][0] != key:
+            task = record.task
+            if (task.rank, task.since) != key:
                 self._list(queue)
                 continue
-            inputs = record.task.subtask.inputs[:INPUTS_WEIGHED]
-            worker = self.fleet.choose(self.fleet.group(queue.needs), record.avoid, inputs, now)
+            avoid = () if record.trouble is None else record.trouble.avoid
+            inputs = task.subtask.inputs[:INPUTS_WEIGHED]
+            worker = self.fleet.choose(self.fleet.group(queue.needs), avoid, inputs, now)
             if worker is not None:
-                heappop(queue.heap)
+                queue.drop()
                 self._list(queue)
                 yield record, worker
 
@@ -121,7 +121,7 @@ class Dispatch:
             obstacle = self.fleet.obstacle(self.fleet.group(queue.needs))
             if obstacle != queue.obstacle:
                 queue.obstacle = obstacle
-                noted += [record.task for _, token, record in queue.heap[:NOTED] if record.token == token]
+                noted += [record.task for record in queue.some(NOTED)]
         return noted
 
     def _fire(self, now: float) -> None:
@@ -140,21 +140,13 @@ class Dispatch:
         _, number, what = timer
         return not isinstance(what, ShardRecord) or what.token == number
 
-    def _top(self, queue: Queue) -> ShardRecord | None:
-        heap = queue.heap
-        while heap:
-            _, token, record = heap[0]
-            if record.token == token and record.status is Status.QUEUED:
-                return record
-            heappop(heap)
-        return None
-
     def _list(self, queue: Queue) -> None:
         """Let a queue take part in the choice with its first shard."""
-        if self._top(queue) is None:
+        record = queue.top()
+        if record is None:
             queue.listed = None
             return
-        key = queue.heap[0][0]
+        key = (record.task.rank, record.task.since)
         if queue.listed is None or key < queue.listed:
             queue.listed = key
             heappush(self._active, (key, queue.number, queue))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nadg_kernel.model import Shard, SubtaskState
-from nadg_kernel.scheduler.tasks import ShardRecord, Status, Task, descendants, link
+from nadg_kernel.scheduler.tasks import ShardRecord, Status, Task, link, with_descendants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,15 +42,15 @@ class Lifecycle:
         self._estimates = dict(estimates)
 
     def named(self, subtask: str | None) -> list[Task]:
-        """The subtask; with None all that are not over, those that depend on others first."""
+        """The subtask; with None all that are not over, each after what it depends on."""
         if subtask is None:
-            return [task for task in reversed(self.tasks.values()) if task.final is None]
+            return [task for task in self.tasks.values() if task.final is None]
         return [self.tasks[subtask]] if subtask in self.tasks else []
 
     def settle(self, record: ShardRecord, status: Status) -> None:
         """A shard is over."""
         record.status = status
-        record.token = next(self._dispatch.numbers)
+        record.token = 0
         task = record.task
         task.unsettled -= 1
         self.dirty[task] = None
@@ -77,8 +77,8 @@ class Lifecycle:
             if on and record.status is Status.QUEUED:
                 record.status = Status.IDLE
             elif not on and record.status is Status.IDLE:
-                if record.not_before > now:
-                    self._dispatch.later(record, record.not_before)
+                if record.trouble is not None and record.trouble.not_before > now:
+                    self._dispatch.later(record, record.trouble.not_before)
                 else:
                     self._dispatch.enqueue(record)
 
@@ -94,7 +94,7 @@ class Lifecycle:
         for record in task.shards:
             if record.status in {Status.IDLE, Status.QUEUED}:
                 record.status = Status.CANCELLED
-                record.token = next(self._dispatch.numbers)
+                record.token = 0
                 task.unsettled -= 1
             elif record.status is Status.RUNNING and record.attempt_id is not None:
                 self.cancels.append(cancel_of(record))
@@ -109,47 +109,54 @@ class Lifecycle:
             self.movable += 1 if movable else -1
         self.dirty[task] = None
 
-    def load(self, subtasks: Iterable[Subtask], reset: Iterable[str], changed: frozenset[str]) -> set[Task]:
+    def load(self, subtasks: Iterable[Subtask], reset: Iterable[str], changed: frozenset[str]) -> set[str]:
         """Take subtasks over; those in `reset`, all that depends on them, and new ones start from the beginning.
 
-        The others keep what is known of them. Gives the subtasks that start anew. Raises ValueError as `link` does.
+        The others keep what is known of them. Gives the ids that start anew. Raises ValueError as `link` does.
         """
         old = self.tasks
         self.tasks = link(subtasks, old, self._dispatch.queue, self._estimates)
         for name, task in old.items():
             if name not in self.tasks:
                 self._drop(task)
-        anew = descendants(self.tasks[name] for name in reset if name in self.tasks)
-        anew |= {task for name, task in self.tasks.items() if name not in old}
-        remade = {task.subtask.id for task in anew}
-        for task in anew:
-            self._abandon(task)
-            over = task.subtask.map
-            if over is None:
-                task.count = 1
-            elif over.over in remade or task.subtask.id in changed:
-                task.count = None
-            task.clear()
-            self.unfixed.pop(task.subtask.id, None)
+        anew = with_descendants(self.tasks, reset)
+        for name in anew:
+            self._renew(self.tasks[name], anew, changed)
+        anew.update(name for name in self.tasks if name not in old)
         self.unfinished = sum(task.final is None for task in self.tasks.values())
-        for task in self.tasks.values():
-            task.blockers = sum(not parent.done for parent in task.parents)
-        for task in list(self.tasks.values()):
-            self._take_up(task, anew=task in anew)
+        if old:
+            for task in self.tasks.values():
+                task.blockers = sum(not parent.done for parent in self.parents(task))
+        for name, task in self.tasks.items():
+            if task.final is None:
+                self._take_up(task, anew=name in anew)
         return anew
+
+    def parents(self, task: Task) -> list[Task]:
+        """What it depends on."""
+        return [self.tasks[name] for name in task.subtask.depends_on]
+
+    def _renew(self, task: Task, anew: set[str], changed: frozenset[str]) -> None:
+        self._abandon(task)
+        over = task.subtask.map
+        if over is None:
+            task.count = 1
+        elif over.over in anew or task.subtask.id in changed:
+            task.count = None
+        task.clear()
+        self.unfixed.pop(task.subtask.id, None)
 
     def _take_up(self, task: Task, *, anew: bool) -> None:
         """Put a subtask of a plan just loaded where it belongs; its dependencies already are."""
-        if task.final is None:
-            bad = next((parent for parent in task.parents if parent.bad), None)
-            if bad is not None:
-                self._end(task, SubtaskState.SKIPPED, _skipped_by(bad))
-            elif anew and task.blockers == 0:
-                self._unblock(task)
-            elif not anew:  # priority or path may have changed
-                for record in task.shards:
-                    if record.status is Status.QUEUED:
-                        self._dispatch.enqueue(record)
+        bad = next((parent for parent in self.parents(task) if parent.bad), None) if task.blockers else None
+        if bad is not None:
+            self._end(task, SubtaskState.SKIPPED, _skipped_by(bad))
+        elif not anew:  # priority or path may have changed
+            for record in task.shards:
+                if record.status is Status.QUEUED:
+                    self._dispatch.enqueue(record)
+        elif not task.blockers and not task.since:
+            self._unblock(task)
         self.touch(task)
 
     def _finish(self, task: Task) -> None:
@@ -166,12 +173,13 @@ class Lifecycle:
 
     def _end(self, task: Task, final: SubtaskState, reason: str) -> None:
         """A subtask is over; tell what depends on it."""
-        task.final, task.reason = final, reason
+        task.final, task.reason, task.shards = final, reason, ()
         self.unfinished -= 1
         self.unfixed.pop(task.subtask.id, None)
         self.touch(task)
         if final.good:
-            for child in task.children:
+            for name in task.children:
+                child = self.tasks[name]
                 if child.final is None:
                     child.blockers -= 1
                     if not child.blockers:
@@ -180,7 +188,8 @@ class Lifecycle:
         todo = [task]
         while todo:
             parent = todo.pop()
-            for child in parent.children:
+            for name in parent.children:
+                child = self.tasks[name]
                 if child.final is None:
                     child.final, child.reason = SubtaskState.SKIPPED, _skipped_by(parent)
                     self.unfinished -= 1
@@ -188,6 +197,7 @@ class Lifecycle:
                     todo.append(child)
 
     def _unblock(self, task: Task) -> None:
+        task.since = next(self._dispatch.numbers)
         self.touch(task)
         if task.count is None:
             self.unfixed[task.subtask.id] = None
@@ -195,15 +205,14 @@ class Lifecycle:
             self._open(task)
 
     def _open(self, task: Task) -> None:
-        task.since = next(self._dispatch.numbers)
         task.shards = [ShardRecord(task, number) for number in range(task.count or 0)]
         task.unsettled = len(task.shards)
         self.opened[task.subtask.id] = None
-        self.touch(task)
-        if not task.shards:
-            self._finish(task)
+        self.dirty[task] = None
         for record in task.shards:
             self._dispatch.enqueue(record)
+        if not task.shards:
+            self._finish(task)
 
     def _drop(self, task: Task) -> None:
         self._abandon(task)
@@ -218,7 +227,7 @@ class Lifecycle:
             if record.attempt_id is not None:
                 self.cancels.append(cancel_of(record))
                 record.attempt_id = None
-            record.token = next(self._dispatch.numbers)
+            record.token = 0
             record.status = Status.CANCELLED
 
 
@@ -235,7 +244,8 @@ def _skipped_by(parent: Task) -> str:
 def _blame(task: Task, status: Status) -> str:
     bad = [record for record in task.shards if record.status is status]
     first = bad[0]
+    why = "" if first.trouble is None else first.trouble.why
     if len(task.shards) == 1:
-        return first.why
+        return why
     more = f" ({len(bad)} of {len(task.shards)} shards)" if len(bad) > 1 else ""
-    return f"shard {first.number}: {first.why}{more}"
+    return f"shard {first.number}: {why}{more}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from nadg_kernel.model import Subtask
+    from nadg_kernel.scheduler.tasks import Trouble
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,36 +47,30 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Tally(NamedTuple):
-    """How often a shard was tried in vain, the attempt in question included."""
-
-    unlucky: int
-    busy: int
-    failed: int
-
-
-def judge(policy: RetryPolicy, subtask: Subtask, tally: Tally, payload: Mapping[str, Any], random: Random) -> Verdict:
+def judge(
+    policy: RetryPolicy, subtask: Subtask, trouble: Trouble, payload: Mapping[str, Any], random: Random
+) -> Verdict:
     """Whether an attempt that did not succeed is followed by another.
 
-    `payload` is that of the journal's `attempt_ended`. Only what the worker or the network lost is tried again by
-    itself; what the code did wrong only if the subtask asks for it.
+    `payload` is that of the journal's `attempt_ended`, and `trouble` counts it already. Only what the worker or the
+    network lost is tried again by itself; what the code did wrong only if the subtask asks for it.
     """
     outcome = Outcome(payload["outcome"])
     why = describe(payload)
     if outcome is Outcome.CANCELLED:
         return Verdict(again=False, delay=0.0, reason=why)
     if outcome in {Outcome.FAILED, Outcome.TIMED_OUT}:
-        return Verdict(tally.failed <= subtask.retries, policy.delay(max(tally.failed, 1), random), why)
+        return Verdict(trouble.failed <= subtask.retries, policy.delay(max(trouble.failed, 1), random), why)
     if outcome is Outcome.LOST and subtask.permissions.network and not subtask.repeatable:
         rule = "it may have reached the network, so it is not sent again unless the subtask is marked repeatable"
         return Verdict(again=False, delay=0.0, reason=f"{why}; {rule}")
     if outcome is Outcome.REJECTED and payload.get("retry_after") is not None:
-        if tally.busy < policy.busy_tries:
+        if trouble.busy < policy.busy_tries:
             return Verdict(again=True, delay=0.0, reason=why)
-        return Verdict(again=False, delay=0.0, reason=f"every worker stayed full for {tally.busy} tries; last: {why}")
-    if tally.unlucky < policy.tries:
-        return Verdict(again=True, delay=policy.delay(max(tally.unlucky, 1), random), reason=why)
-    return Verdict(again=False, delay=0.0, reason=f"given up after {tally.unlucky} tries; last: {why}")
+        return Verdict(again=False, delay=0.0, reason=f"every worker stayed full for {trouble.busy} tries; last: {why}")
+    if trouble.unlucky < policy.tries:
+        return Verdict(again=True, delay=policy.delay(max(trouble.unlucky, 1), random), reason=why)
+    return Verdict(again=False, delay=0.0, reason=f"given up after {trouble.unlucky} tries; last: {why}")
 
 
 def describe(payload: Mapping[str, Any]) -> str:
