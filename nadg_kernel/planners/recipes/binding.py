@@ -27,6 +27,7 @@ _ROLE_WORDS = {
     "number": "numbers",
     "label": "label",
 }
+_AMOUNTS = frozenset({"amount", "cost", "profit", "quantity", "revenue", "sale", "spend", "total", "turnover", "unit"})
 _PERIODS = frozenset(["day", "week", "month", "quarter", "year", "hour", "date", "time"])
 
 
@@ -95,13 +96,14 @@ def _several(role: str, table: Table, clause: Clause, out: Bound) -> list[str]:
     fit = [column for column in table.candidates(role) if role == "number" or column not in taken]
     named = [column for column in table.mentioned(words) if column in fit]
     if named:
+        if role == "value":
+            _sum_amounts(named[0], out)
         return named
     if role == "value":
-        if out.values.get("HOW") == "count":
-            return []
-        best = table.find("value", words)
+        best = None if out.values.get("HOW") == "count" else table.find("value", words)
         if best is None:
             return []
+        _sum_amounts(best.column, out)
         if "HOW" in out.values or out.values.get("GROUP_BY"):
             out.assumptions.append(f"{best.column!r} is aggregated: {best.why}.")
         return [best.column]
@@ -111,6 +113,13 @@ def _several(role: str, table: Table, clause: Clause, out: Bound) -> list[str]:
         shown = hinted or fit[:1]
         return [c for c in shown if label is None or c != label.column][:_GROUPS_SHOWN]
     return fit
+
+
+def _sum_amounts(column: str, out: Bound) -> None:
+    """Revenue per region is a sum, a rating per region a mean, unless the command says otherwise."""
+    if "HOW" not in out.values and "GROUP_BY" in out.values and _AMOUNTS & set(split_name(column)):
+        out.values["HOW"] = "sum"
+        out.assumptions.append(f"{column!r} is summed in each group: it is an amount.")
 
 
 def _groups(table: Table, clause: Clause, out: Bound) -> list[str]:
@@ -141,3 +150,10 @@ def _groups(table: Table, clause: Clause, out: Bound) -> list[str]:
 def _starts(words: Sequence[str], column: str) -> bool:
     place = next(spans(words, split_name(column), exact=True), None)
     return place is not None and place[0] == 0
+
+
+def by_columns(table: Table, text: str) -> list[str]:
+    """Columns that stand right after `by`, `per` and the like."""
+    phrases = [folded(match[1]) for match in BY.finditer(text)]
+    hits = [(words, table.mentioned(words)) for words in phrases]
+    return [found[0] for words, found in hits if found and _starts(words, found[0])]

@@ -12,6 +12,8 @@ from nadg_kernel.planners.recipes.words import folded, tokens
 MAX_CHARACTERS = 20_000
 MAX_CLAUSES = 40
 
+_EDGES = " \t,.;:!?\"'()"
+
 Asks = Callable[[str], bool]
 """Whether words ask for a recipe."""
 
@@ -56,21 +58,26 @@ class _Piece:
 def split(command: str, asks: Asks) -> list[Clause]:
     """The clauses of a command, in order."""
     clauses: list[Clause] = []
+    pointing = False
     for piece in _negations(_pieces(command.replace("\u2019", "'")), asks):
-        text = piece.text.strip(" \t,.;:!?\"'()")
+        text = piece.text.strip(_EDGES)
+        if language.POINTS.match(text):  # "from it, make a report": the words belong to what comes next
+            pointing = True
+            continue
         starts = language.STARTS_FOLLOWING.match(text)
         if starts:
             text = text[starts.end() :]
         text = language.FILLER.sub("", text).strip()
-        if not tokens(text) or language.COURTESY.match(text):
+        if not tokens(text):
             continue
         before = clauses[-1] if clauses else None
         clause = Clause(
             text=text,
             follows=before is not None and (piece.follows or starts is not None),
-            refers=before is not None and language.REFERS.search(text) is not None,
+            refers=before is not None and (pointing or language.REFERS.search(text) is not None),
             negated=piece.negated,
         )
+        pointing = False
         if before is None or _begins(piece, clause, before, asks):
             clauses.append(replace(clause, background=_tells(clause, asks)))
         else:
@@ -92,10 +99,10 @@ def _tells(clause: Clause, asks: Asks) -> bool:
 
 def _pieces(command: str) -> list[_Piece]:
     out: list[_Piece] = []
-    for sentence in language.SENTENCE_END.split(command):
-        plain = language.LIST_MARK.sub("", sentence).strip()
-        if plain:
-            out += _sentence(plain)
+    for line in command.splitlines():
+        for sentence in language.SENTENCE_END.split(language.LIST_MARK.sub("", line)):
+            if sentence.strip():
+                out += _sentence(sentence.strip())
     return _after_first(out)
 
 
@@ -105,6 +112,8 @@ def _sentence(text: str) -> list[_Piece]:
     for found in [*language.SEPARATOR.finditer(text), None]:
         end = len(text) if found is None else found.start()
         words = text[at:end].strip()
+        if language.COURTESY.match(words.strip(_EDGES)):
+            words = ""
         for part, follows in _ordered(words) if words else ():
             out.append(_Piece(text=part, separator=separator, follows=pending or follows, sentence=not out))
             pending, separator = False, ", "
@@ -158,7 +167,7 @@ def _negations(pieces: list[_Piece], asks: Asks) -> list[_Piece]:
             out.append(replace(piece, text=text))
             carry = False
             continue
-        if tokens(before) not in ([], ["with"], ["but"], ["and"]):
+        if not set(tokens(before)) <= language.STOPWORDS:
             out.append(replace(piece, text=before))
         out.append(replace(piece, text=after, negated=True))
         carry = not rest

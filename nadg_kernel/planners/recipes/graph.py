@@ -58,6 +58,13 @@ class Job:
         return False
 
 
+def named_data(clause: Clause, recipe: Recipe, data: Mapping[str, DataSchema]) -> list[str]:
+    """Data that the clause names and that the recipe can read."""
+    words = clause.words
+    named = [name for name in data if next(spans(words, split_name(name), exact=True), None) is not None]
+    return [name for name in named if fits(recipe, data[name])]
+
+
 def choose_data(
     clause: Clause, recipe: Recipe | None, data: Mapping[str, DataSchema], default: str
 ) -> tuple[str, bool]:
@@ -141,10 +148,12 @@ def _collect(job: Job, jobs: Sequence[Job]) -> None:
         job.source = picked[-1] if picked else None
         return
     able = [o for o in jobs if o is not job and _may_feed(o, job)]
+    shows = ("rows",) if job.recipe is None else job.recipe.shows
     rows = [o for o in able if o.stage == "rows"]
-    job.source = rows[-1] if rows else None
-    wanted = {"table", "summary"} if job.recipe and job.recipe.name == "report" else {"table"}
-    job.extras = [o for o in able if o.stage in wanted]
+    before = [o for o in able if o.order < job.order]
+    tables = [o for o in before[-1:] if o.stage == "table" and (job.clause.follows or job.clause.refers)]
+    job.source = next(reversed(tables if tables and "rows" not in shows else rows), None)
+    job.extras = [o for o in able if o.stage in shows and o.stage != "rows" and o is not job.source]
 
 
 def _follow(job: Job, jobs: Sequence[Job]) -> None:
@@ -159,6 +168,8 @@ def _follow(job: Job, jobs: Sequence[Job]) -> None:
     if not (job.clause.follows or job.clause.refers):
         return
     earlier = [o for o in jobs if o.clause is not job.clause and o.order < job.order]
+    if job.stage == "view":  # one view says nothing that another one needs
+        earlier = [o for o in earlier if o.stage != "view"]
     if not earlier:
         return
     last = earlier[-1].clause

@@ -54,6 +54,9 @@ GENERIC = _set("""
 """)
 """Words that say nothing about which work is meant."""
 
+PREPARE = _set("fetch get import load look open read take use")
+"""Verbs that only name the data, where nothing else is said: attached data is there already."""
+
 GERUNDS = {verb + "ing": verb for verb in VERBS} | {
     (verb[:-1] if verb.endswith("e") else verb + verb[-1]) + "ing": verb for verb in VERBS
 }
@@ -72,7 +75,8 @@ _THEN = _any(f"""
 FILLER = _compile(
     "^(?:"
     + _any(f"""
-    please | also | first(?:ly)? | second(?:ly)? | third(?:ly)? | finally | lastly | next | just | simply | kindly
+    and | but | or | plus | please | also
+    first(?:ly)? | second(?:ly)? | third(?:ly)? | finally | lastly | next | just | simply | kindly
     so | now | ok | okay | hi | hello | hey
     i(?:'d| would) like (?:you )?to | (?:i|we) (?:want|need)(?: you)? to | (?:i|we) (?:want|need)
     (?:can|could|would|will) you(?: please)? | you (?:should|must|can) | let'?s | let us | help me(?: to)?
@@ -83,7 +87,7 @@ FILLER = _compile(
 """Politeness and order words at the start, and negated negations ("do not forget to")."""
 
 LIST_MARK = _compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
-SENTENCE_END = _compile(r"[.!?]+(?=\s|$)|[;\n]+|:(?=\s)")
+SENTENCE_END = _compile(r"[.!?]+(?=\s|$)|;+|:(?=\s)")
 SEPARATOR = _compile(
     r"\s*,\s*|\s+(?:-|->|=>)\s+|\s+"
     + _any("""
@@ -98,10 +102,12 @@ REFERS = _compile(
     r"\b"
     + _any(f"""
     (?:from|of|on|for|about|with|using|to|out of) {_IT} | based on {_IT}
-    (?:plot|chart|visuali[sz]e|summari[sz]e|graph|draw|show|present) {_IT}
+    (?:plot|chart|visuali[sz]e|summari[sz]e|graph|draw|show|present|group|aggregate|average|rank|sort|count) {_IT}
     """)
     + r"\b"
 )
+POINTS = _compile(rf"^(?:from|of|on|with|using|out of|based on) {_IT}$")
+"""Only points back: "from it, make a report"."""
 NEGATION = _compile(
     r"\b"
     + _any(f"""
@@ -140,7 +146,8 @@ BEFORE = _compile(r"^(.+?)\s+before\s+((\w+ing)\b.*)$")
 CONDITION = _compile(
     r"\b"
     + _any("""
-    where | whose | who | only (?:for|the|those|if) | excluding | except | without | since | between | older than
+    where | whose | who | only (?:for|those|if) | excluding | except | without | since | between \\S*\\d | older than
+    with (?:an? )?(?:high|low|good|bad|poor|negative|positive|few|many|\\d)
     newer than | less than | more than | greater than | at least | at most | above | below
     (?:in|of|from|for) the (?:last|past|previous) | (?:in|since|from|for|of) (?:19|20)\\d\\d
     """)

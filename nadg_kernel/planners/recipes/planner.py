@@ -10,12 +10,20 @@ from nadg_kernel.model import Command, DataSchema, Plan, Subtask
 from nadg_kernel.model.edits import fresh_id
 from nadg_kernel.planners.base import Briefing, PlannerProgress, Tell
 from nadg_kernel.planners.recipes import writing
-from nadg_kernel.planners.recipes.binding import Bound, bind
+from nadg_kernel.planners.recipes.binding import Bound, bind, by_columns
 from nadg_kernel.planners.recipes.clauses import MAX_CHARACTERS, MAX_CLAUSES, Clause, split
 from nadg_kernel.planners.recipes.columns import Table
-from nadg_kernel.planners.recipes.graph import NO_DATA, Job, choose_data, connect, result_schema, speaks_of
-from nadg_kernel.planners.recipes.language import CONDITION, STOPWORDS
-from nadg_kernel.planners.recipes.matching import asked, known_words
+from nadg_kernel.planners.recipes.graph import (
+    NO_DATA,
+    Job,
+    choose_data,
+    connect,
+    named_data,
+    result_schema,
+    speaks_of,
+)
+from nadg_kernel.planners.recipes.language import CONDITION, GENERIC, PREPARE, STOPWORDS, VERBS
+from nadg_kernel.planners.recipes.matching import Asked, asked, known_words
 from nadg_kernel.planners.recipes.recipe import Recipe, library
 from nadg_kernel.planners.recipes.words import tokens
 
@@ -103,31 +111,59 @@ class _Drafting:
         return clauses
 
     def _jobs(self, clauses: list[Clause]) -> list[Job]:
+        wanted = {item.recipe.name for clause in clauses if not clause.negated for item in self._asked(clause)}
         for clause in clauses:
             if clause.negated:
-                self.unwanted |= {item.recipe.name for item in asked(clause, self.recipes.values(), self.known)}
-                self.assumptions.append(f"Left out, as the command says: {clause.text}.")
+                self._leave_out(clause, wanted)
         jobs: list[Job] = []
         default = self._default()
         for clause in clauses:
             if clause.negated:
                 continue
-            if clause.background:
+            matched = [item.recipe for item in self._asked(clause) if item.recipe.name not in self.unwanted]
+            if clause.background or (self._only_names_data(clause) and (not matched or wanted - {"profile"})):
                 self.background.append(clause.text)
-                continue
-            matched = asked(clause, self.recipes.values(), self.known)
-            matched = [item for item in matched if item.recipe.name not in self.unwanted]
-            if not matched:
+            elif matched:
+                self._condition(clause)
+                for recipe in self._with_groups(clause, matched, jobs):
+                    self._known(clause, recipe, jobs, default)
+            else:
                 self._unknown(clause, jobs, default)
-                continue
-            self._condition(clause)
-            for item in matched:
-                self._known(clause, item.recipe, jobs, default)
         for number, job in enumerate(jobs):
             job.order = number
         if self.background:
             self.assumptions.append(f"Read as background, not as work: {'; '.join(self.background)}.")
         return jobs
+
+    def _asked(self, clause: Clause) -> list[Asked]:
+        return asked(clause, self.recipes.values(), self.known)
+
+    def _leave_out(self, clause: Clause, wanted: set[str]) -> None:
+        """What is not wanted; "no pie chart" beside a wanted chart is about its kind, which a recipe cannot choose."""
+        for item in self._asked(clause):
+            rest = set(clause.words) - set(item.words) - STOPWORDS - GENERIC - VERBS - self.known
+            if rest and item.recipe.name in wanted:
+                self.questions.append(f"Not applied: no {clause.text!r}. The recipe has no such choice; edit its code.")
+            else:
+                self.unwanted.add(item.recipe.name)
+                self.assumptions.append(f"Left out, as the command says: {clause.text}.")
+
+    def _only_names_data(self, clause: Clause) -> bool:
+        """`Load the reviews`: attached data needs no loading."""
+        rest = set(clause.words) - STOPWORDS - GENERIC - VERBS - self.known
+        return clause.verb in PREPARE and not rest and len(self.data) > 0
+
+    def _with_groups(self, clause: Clause, matched: list[Recipe], jobs: list[Job]) -> list[Recipe]:
+        """Rows asked for `per channel` are grouped too; a chart of "the average" shows the groups there are already."""
+        names = [recipe.name for recipe in matched]
+        group = self.recipes.get("group")
+        columns = [c for name, schema in self.data.items() for c in by_columns(Table(schema), clause.text)]
+        if group is not None and columns and all(recipe.stage == "rows" for recipe in matched):
+            return [*matched, group]
+        shown = any(recipe.stage == "view" for recipe in matched)
+        if shown and "group" in names and not columns and any(job.recipe is group for job in jobs):
+            return [recipe for recipe in matched if recipe is not group]
+        return matched
 
     def _default(self) -> str:
         """The data that the whole command names first."""
@@ -152,16 +188,21 @@ class _Drafting:
         if recipe.stage == "alone":
             jobs.append(Job(clause=clause, recipe=recipe))
             return
+        several = named_data(clause, recipe, self.data)
+        if len(several) > 1 and not recipe.second:
+            for name in several:
+                self._add(clause, recipe, name, jobs)
+            return
         name, unsure = choose_data(clause, recipe, self.data, default)
         if unsure:
             others = ", ".join(repr(other) for other in self.data if other != name)
             self.questions.append(f"Is {recipe.name} meant for {name!r} or for {others}? {name!r} is taken.")
-        same = [job for job in jobs if job.recipe is recipe and job.data == name]
-        if same and (recipe.stage in {"rows", "view", "summary"} or same[0].clause.text == clause.text):
-            if clause.follows and same[-1].order == len(jobs):
-                return
-            return
-        jobs.append(Job(clause=clause, recipe=recipe, data=name, order=len(jobs)))
+        self._add(clause, recipe, name, jobs)
+
+    def _add(self, clause: Clause, recipe: Recipe, data: str, jobs: list[Job]) -> None:
+        same = [job for job in jobs if job.recipe is recipe and job.data == data]
+        if not same or (recipe.stage == "table" and all(job.clause.text != clause.text for job in same)):
+            jobs.append(Job(clause=clause, recipe=recipe, data=data, order=len(jobs)))
 
     def _nothing(self) -> None:
         reason = "it only says what is not wanted" if self.unwanted else "it only tells, and asks for nothing"

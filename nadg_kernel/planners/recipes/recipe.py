@@ -48,6 +48,9 @@ class Recipe:
     """Columns of the result -> dtype, besides those kept; `{NAME}` stands for a constant."""
     keeps: tuple[str, ...] | None = None
     """Constants whose columns the result keeps; None: all columns of the source."""
+    shows: tuple[str, ...] = ()
+    """Of a view: the stages whose tables it takes in. With `rows` among them it starts from the rows even after a
+    "then" that speaks of a table."""
     map_rows: int = 0
     """Rows that are worth a shard of their own; 0: never mapped."""
     timeout_s: float = 60

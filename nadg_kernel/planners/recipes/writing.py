@@ -95,7 +95,8 @@ def title(recipe: Recipe, values: Mapping[str, Any], source: str) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     text = re.sub(r"\{(\w+)\}", word, recipe.title).strip()
-    text = re.sub(r"\s+(?:of|by|in)\s*$|\b(?:of|by)\s+(?=by\b)", "", text).strip()
+    text = re.sub(r"\b(?:of|by|in)\s+(?=by\b)", "", text)
+    text = re.sub(r"(?:\s+(?:of|by|in))+\s*$", "", text).strip()
     return text[:1].upper() + text[1:]
 
 

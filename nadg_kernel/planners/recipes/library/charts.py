@@ -4,9 +4,10 @@
 # summary = "Interactive charts (plotly): how a value is distributed, how it differs between groups, how it moves."
 # stage = "view"
 # words = ["chart", "plot", "graph", "visualization", "visualisation", "visualize", "visualise", "visual", "diagram",
-#          "histogram", "distribution", "bar chart", "pie chart", "line chart", "data visualization", "figure",
+#          "histogram", "distribution", "data visualization", "figure",
 #          "dashboard", "draw", "infographic", "visually", "graphically", "graphic", "plotting", "visualizing",
 #          "visualising", "charting", "picture"]
+# shows = ["table"]
 # columns = { LABEL = "label?", GROUPS = "category*", VALUE = "value?", DATE = "date?", TEXT = "text?" }
 # ///
 import pandas as pd
@@ -22,6 +23,9 @@ COLORS = {"positive": "#2a9d8f", "neutral": "#8d99ae", "negative": "#d1495b"}
 
 
 # include: as_frame
+
+
+# include: as_time
 
 
 def titled(figure, title, x="", y=""):
@@ -71,21 +75,16 @@ for name in GROUPS:
         result[f"{LABEL} by {name}"] = titled(figure, f"Share of each {LABEL} by {name}", name, "share of rows")
 progress(0.5, "groups drawn")
 
-if DATE:
-    when = pd.to_datetime(frame[DATE], errors="coerce", utc=True)
-    days = (when.max() - when.min()).days if when.notna().any() else 0
+when = as_time(frame[DATE]) if DATE else pd.Series(dtype="datetime64[ns, UTC]")
+if when.notna().any():
+    days = (when.max() - when.min()).days
     every = "h" if days < 3 else "D" if days < 60 else "W" if days < 200 else "MS"
-    series = (
-        (value if value is not None else pd.Series(1.0, index=frame.index))
-        .groupby(when.dt.tz_localize(None))
-        .agg(["sum", "count"])
-    )
-    series = series.resample(every).sum() if len(series) else series
-    moved = (series["sum"] / series["count"]).where(series["count"] > 0) if value is not None else series["count"]
+    amounts = value if value is not None else pd.Series(1.0, index=frame.index)
+    points = pd.DataFrame({"when": when.dt.tz_localize(None), "amount": amounts}).dropna()
+    series = points.set_index("when")["amount"].resample(every).agg(["mean", "count"])
+    moved = series["mean"] if value is not None else series["count"]
     name = f"mean {VALUE}" if value is not None else "rows"
-    line = go.Scatter(
-        x=[str(t) for t in moved.index], y=[None if pd.isna(v) else float(v) for v in moved], mode="lines+markers"
-    )
+    line = go.Scatter(x=[str(t) for t in moved.index], y=[None if pd.isna(v) else float(v) for v in moved])
     result[f"{name} over time"] = titled(go.Figure(line), f"{name.capitalize()} over time", DATE, name)
 if value is not None:
     spread = go.Figure(go.Histogram(x=value.dropna().tolist(), nbinsx=30))

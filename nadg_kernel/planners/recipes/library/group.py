@@ -3,19 +3,24 @@
 # title = "{HOW} of {VALUES} by {GROUP_BY}"
 # summary = "Groups the rows and aggregates: mean, sum, count, median, minimum or maximum per group."
 # stage = "table"
-# words = ["group by", "grouped by", "group", "aggregate", "aggregated", "aggregation",
-#          "pivot", "breakdown", "break down", "broken down", "average",
-#          "mean", "total", "sum", "sum up", "count", "number of", "how many", "median", "maximum", "minimum",
-#          "highest", "lowest", "best * by", "worst * by", "top * by", "compare * by", "compare * across",
-#          "compare * between", "rank * by", "rank the", "per product", "per region", "subtotal", "per category"]
+# words = [
+#   "group by", "grouped by", "group", "aggregate", "aggregated", "aggregation", "pivot", "breakdown",
+#   "break down", "broken down", "average", "mean", "total", "sum", "sum up", "count", "number of",
+#   "how many", "median", "maximum", "minimum", "highest", "lowest", "best * by", "worst * by", "top * by",
+#   "compare * by", "compare * across", "compare * between", "rank * by", "rank the", "which * best",
+#   "which * worst", "which * most", "which * least", "best selling", "sold the most", "bestselling",
+#   "most common", "most frequent", "share of", "percentage of", "per product", "per region", "subtotal",
+#   "per category"
+# ]
 # columns = { GROUP_BY = "group*", VALUES = "value*" }
 # counts = ["TOP"]
 # keeps = ["GROUP_BY"]
 # adds = { rows = "int64", "{VALUES}_{HOW}" = "float64" }
 # [choices.HOW]
 # mean = ["average", "mean", "avg", "typical"]
-# sum = ["total", "sum", "overall", "altogether", "subtotal"]
-# count = ["count", "number of", "how many", "frequency"]
+# sum = ["total", "sum", "overall", "altogether", "subtotal", "sold the most", "most revenue", "best selling",
+#        "bestselling"]
+# count = ["count", "number of", "how many", "frequency", "most common", "most frequent", "share of", "percentage of"]
 # median = ["median"]
 # max = ["maximum", "max", "highest", "largest"]
 # min = ["minimum", "min", "lowest", "smallest"]

@@ -9,6 +9,7 @@
 #          "takeaway", "insight", "conclusion", "reporting",
 #          "sum up the result", "sum up the finding", "digest"]
 # covers = ["statistics"]
+# shows = ["rows", "table", "summary"]
 # [columns]
 # LABEL = "label?"
 # GROUPS = "category*"
@@ -33,6 +34,9 @@ MOST = 15  # rows of a table
 # include: as_frame
 
 
+# include: as_time
+
+
 # include: markdown
 
 
@@ -43,7 +47,7 @@ findings = [f"- {len(frame):,} rows, {len(frame.columns)} columns."]
 value = pd.to_numeric(frame[VALUE], errors="coerce").astype("float64") if VALUE else None
 
 if DATE:
-    when = pd.to_datetime(frame[DATE], errors="coerce", utc=True).dropna()
+    when = as_time(frame[DATE]).dropna()
     if len(when):
         findings.append(f"- {cell(DATE)} runs from {when.min():%Y-%m-%d} to {when.max():%Y-%m-%d}.")
 if LABEL:
