@@ -77,6 +77,11 @@ class ForkServer:
         """Layer -> "active" or "unavailable: why", from the last canary."""
         return dict(self._report)
 
+    @property
+    def zygote_pid(self) -> int | None:
+        """The process that tasks are forked from; None while there is none."""
+        return self._link.pid if self._link is not None and self._link.alive else None
+
     async def start(self) -> None:
         """Start the zygote, fork the first spares and prove the layers. Raises SandboxBroken."""
         # Each spare holds a slot of its own, so that `capacity` tasks can run beside them.

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections import deque
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -19,6 +20,7 @@ from sandbox.base import Ended
 from sandbox.environment import clean_environment
 from sandbox.frames import ChannelError, Kind, pack
 from sandbox.harvest import collect
+from sandbox.marked import MARK, kill_marked
 from sandbox.recorder import Bounds, Recorder
 from sandbox.slots import Slots
 from sandbox.verdicts import CANCELLED, STOPPING, Judgement, Verdict, broke_a_rule, ended_itself, judge_end, timed_out
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("nadg.sandbox")
 
 _READ = 1 << 16
+_END_GRACE_S = 0.25
+_DRAIN_S = 1.0
 _WHY = "unavailable: this system has no safe fork; tasks run in separate interpreters"
 LAYERS = ("landlock", "seccomp", "no_new_privileges", "identity", "tree")
 
@@ -156,9 +160,10 @@ class _Interpreter:
     """One process and the ends of its pipes."""
 
     def __init__(self, preload: list[str], home: str) -> None:
+        self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-I", "-B", str(Path(__file__).with_name("spawned.py")), *preload],
-            env=clean_environment(home),
+            env=clean_environment(home) | {MARK: self._mark},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -172,11 +177,12 @@ class _Interpreter:
         return self.process.returncode
 
     def kill(self) -> None:
-        """Kill it and the group that it leads."""
+        """Kill it, the group that it leads, and on Linux what left the group with its environment intact."""
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
+        kill_marked(self._mark)
 
     def end(self) -> None:
         """Kill, reap and close."""
@@ -195,19 +201,18 @@ class _Running:
         self.job, self.interpreter, self.recorder = job, interpreter, recorder
         self.verdict: Judgement | None = None
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
 
     async def drive(self, header: dict[str, object]) -> None:
         """Return when the interpreter has ended and its output is taken."""
         process = self.interpreter.process
-        readers = [
-            asyncio.to_thread(self._pump, process.stdout, self._channel),
-            asyncio.to_thread(self._pump, process.stderr, self._stderr),
-        ]
+        readers = [self._read(process.stdout, self._channel), self._read(process.stderr, self._stderr)]
         timer = self._loop.call_later(self.job.limits.timeout_s, lambda: self.stop(timed_out(self.job)))
         try:
-            await asyncio.gather(asyncio.to_thread(self._feed, process.stdin, header), *readers)
+            await asyncio.to_thread(self._feed, process.stdin, header)
             await asyncio.to_thread(process.wait)
+            await asyncio.to_thread(self.interpreter.kill)
+            # A process that got away may hold the pipes open: it is not waited for.
+            await asyncio.wait(readers, timeout=_DRAIN_S)
         finally:
             timer.cancel()
             self.interpreter.kill()
@@ -219,20 +224,29 @@ class _Running:
 
     def _feed(self, pipe: IO[bytes] | None, header: dict[str, object]) -> None:
         assert pipe is not None  # noqa: S101 - it was asked for
-        with contextlib.suppress(BrokenPipeError, OSError):  # it died first: its exit says why
+        with contextlib.suppress(OSError):  # it died first: its exit says why
             pipe.write(pack(Kind.HEADER, json.dumps(header).encode()))
             for sha256, path in self.job.blobs.items():
                 pipe.write(pack(Kind.INPUT, sha256.encode("ascii") + path.read_bytes()))
             pipe.write(pack(Kind.GO, b""))
             pipe.flush()
 
-    def _pump(self, pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
-        """Read to the end; the event loop takes one piece at a time, so a flood waits in the pipe."""
+    def _read(self, pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> asyncio.Future[None]:
+        """Read to the end in a thread; the event loop takes one piece at a time, so a flood waits in the pipe."""
         assert pipe is not None  # noqa: S101 - it was asked for
-        while data := os.read(pipe.fileno(), _READ):
-            taken = threading.Event()
-            self._loop.call_soon_threadsafe(self._hand_over, take, data, taken)
-            taken.wait()
+        ended: asyncio.Future[None] = self._loop.create_future()
+        fd = os.dup(pipe.fileno())
+
+        def pump() -> None:
+            while data := os.read(fd, _READ):
+                taken = threading.Event()
+                self._loop.call_soon_threadsafe(self._hand_over, take, data, taken)
+                taken.wait()
+            os.close(fd)
+            self._loop.call_soon_threadsafe(lambda: ended.done() or ended.set_result(None))
+
+        threading.Thread(target=pump, name="task-output", daemon=True).start()
+        return ended
 
     def _hand_over(self, take: Callable[[bytes], None], data: bytes, taken: threading.Event) -> None:
         try:
@@ -246,7 +260,7 @@ class _Running:
         if self.verdict is None:
             self.recorder.feed(data)
             if self.recorder.end is not None:
-                self._loop.call_later(0.25, self.interpreter.kill)
+                self._loop.call_later(_END_GRACE_S, self.interpreter.kill)
 
     def _stderr(self, data: bytes) -> None:
         self.recorder.output("stderr", data)

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ if __name__ == "__main__":
 
 from sandbox import task
 from sandbox.frames import SHA_CHARS, Frames, Kind, pack
+from sandbox.marked import MARK, kill_marked
 
 if sys.platform == "win32":
     limits = None
@@ -74,9 +76,11 @@ def main() -> NoReturn:
     os.dup2(null, 0)
     os.dup2(2, 1)
     header, blobs = _read_task(given)
+    root = os.getcwd()  # noqa: PTH109 - a string, for a moment when little works
     if header is None:
+        shutil.rmtree(root, ignore_errors=True)
         os._exit(0)
-    threading.Thread(target=_end_with_worker, args=(given,), daemon=True).start()
+    threading.Thread(target=_end_with_worker, args=(given, root), daemon=True).start()
     _settle(header, channel)
     task.run(header, blobs, channel)
     os._exit(DONE)
@@ -95,10 +99,12 @@ def _read_task(fd: int) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
     return None, {}
 
 
-def _end_with_worker(fd: int) -> None:
-    """The worker holds the other end: when it closes, by its death too, this process and its group end."""
+def _end_with_worker(fd: int, root: str) -> None:
+    """The worker holds the other end: when it closes, by its death too, this process, its group and the folders go."""
     while os.read(fd, _READ):
         pass
+    shutil.rmtree(root, ignore_errors=True)
+    kill_marked(os.environ.get(MARK, ""), spare=os.getpid())
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

@@ -25,6 +25,10 @@ from wire import INLINE_BYTES, Limits, Permissions  # noqa: E402
 
 BACK_ENDS = ["fork", "spawn"] if sys.platform == "linux" else ["spawn"]
 _SERIAL = itertools.count()
+# These read /proc or try Linux's own means.
+collect_ignore = (
+    [] if sys.platform == "linux" else ["test_sandbox_leftovers.py", "test_sandbox_layers.py", "test_attacks.py"]
+)
 
 
 @dataclass
@@ -154,6 +158,15 @@ def make(back_end: str, **arguments: Any) -> Sandbox:
 
         return ForkServer(**({"preload": (), "capacity": 4} | arguments))
     return SpawnPool(**({"preload": (), "capacity": 4} | arguments))
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def forked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Box]:
+    """The fork server alone, with every layer on."""
+    sandbox = make("fork")
+    await sandbox.start()
+    yield Box(sandbox, tmp_path_factory.mktemp("blobs"))
+    await sandbox.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=BACK_ENDS)

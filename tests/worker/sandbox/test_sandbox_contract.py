@@ -203,9 +203,9 @@ async def test_each_task_has_its_own_randomness(box):
     assert len(set(drawn)) == 3
 
 
-async def test_the_environment_has_no_secret(box, monkeypatch):
+async def test_the_environment_has_no_secret(box):
     tried = await box.run("import os\nresult = dict(os.environ)")
-    assert not {name for name in tried.result if "TOKEN" in name or "SECRET" in name or "NADG" in name}
+    assert not {name for name in tried.result if "TOKEN" in name or "SECRET" in name or "KEY" in name}
     assert {"HOME", "PATH", "TMPDIR"} <= set(tried.result)
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+BACK_ENDS = ["fork", "spawn"]
+
 WORKER = Path(__file__).resolve().parents[3] / "worker-node"
 GONE_WITHIN_S = 5
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STARTS_MANY = """
 import os, subprocess, sys, time
@@ -32,6 +37,14 @@ print('started', flush=True)
 {then}
 """
 ALLOWED = {"processes": True}
+STUBBORN = """
+import signal, time
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+print('started', flush=True)
+while True:
+    time.sleep(1)
+"""
 
 
 def with_marker(marker: str) -> list[int]:
@@ -44,6 +57,19 @@ def with_marker(marker: str) -> list[int]:
     return found
 
 
+def below(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in children for found in (int(child), *below(int(child)))]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 async def until(condition) -> None:
     deadline = time.monotonic() + GONE_WITHIN_S
     while not condition():
@@ -51,21 +77,73 @@ async def until(condition) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-class TestTree:
-    pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-    @pytest.mark.parametrize("then", ["", "time.sleep(300)", "os.kill(os.getpid(), 9)", "1/0"])
-    async def test_what_a_task_started_dies_with_it(self, box, then):
-        if type(box.sandbox).__name__ == "SpawnPool":
-            then = "time.sleep(300)"
-        marker = f"nadg-marker-{os.getpid()}-{time.monotonic_ns()}"
-        sink = box.sink()
-        job = box.job(STARTS_MANY.format(marker=marker, then=then), permissions=ALLOWED, timeout_s=30)
-        running = asyncio.ensure_future(box.run_job(job, sink))
+@pytest.mark.parametrize("then", ["", "time.sleep(300)", "os.kill(os.getpid(), 9)", "1/0"])
+async def test_what_a_task_started_dies_with_it(box, then):
+    marker = f"nadg-marker-{os.getpid()}-{time.monotonic_ns()}"
+    sink = box.sink()
+    job = box.job(STARTS_MANY.format(marker=marker, then=then), permissions=ALLOWED, timeout_s=30)
+    running = asyncio.ensure_future(box.run_job(job, sink))
+    if then == "time.sleep(300)":
         await sink.wait_for("stdout")
-        if then == "time.sleep(300)":
-            await until(lambda: len(with_marker(marker)) == 3)
-            box.sandbox.cancel(job.attempt_id)
-        await running
-        assert with_marker(marker) == []
+        await until(lambda: len(with_marker(marker)) == 3)
+        box.sandbox.cancel(job.attempt_id)
+    await running
+    assert with_marker(marker) == []
+
+
+WORKER_MAIN = """
+import asyncio, os, sys
+sys.path[:0] = [{worker!r}, {tests!r}]
+from conftest import Box, KeepingSink, make
+from pathlib import Path
+async def main():
+    sandbox = make({back_end!r}, folder=Path({folder!r}))
+    await sandbox.start()
+    box = Box(sandbox, Path({folder!r}))
+    job = box.job({code!r}, permissions={{'processes': {processes}}}, timeout_s=100)
+    sink = KeepingSink()
+    task = asyncio.ensure_future(sandbox.run(job, sink))
+    await sink.wait_for('stdout')
+    print('running', flush=True)
+    await task
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+@pytest.mark.parametrize("processes", [False, True])
+async def test_nothing_is_left_when_the_worker_is_killed(tmp_path, back_end, processes):
+    marker = f"nadg-marker-{os.getpid()}-{time.monotonic_ns()}"
+    code = STARTS_MANY.format(marker=marker, then="time.sleep(300)") if processes else STUBBORN
+    program = WORKER_MAIN.format(
+        worker=str(WORKER),
+        tests=str(Path(__file__).parent),
+        back_end=back_end,
+        folder=str(tmp_path),
+        code=code,
+        processes=processes,
+    )
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", program, marker, stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(20):
+        assert await worker.stdout.readline() == b"running\n"
+    descendants = below(worker.pid)
+    assert descendants
+    worker.kill()
+    await worker.wait()
+    await until(lambda: not any(alive(pid) for pid in descendants) and with_marker(marker) == [])
+    await until(lambda: not list(tmp_path.glob("nadg-tasks-*")))
+
+
+async def test_a_dead_zygote_loses_its_attempts_and_is_started_again(forked):
+    box = forked
+    jobs = [(box.job(STUBBORN), box.sink()) for _ in range(3)]
+    running = [asyncio.ensure_future(box.run_job(job, sink)) for job, sink in jobs]
+    for _, sink in jobs:
+        await sink.wait_for("stdout")
+    before = box.sandbox.zygote_pid
+    os.kill(before, signal.SIGKILL)
+    for tried in await asyncio.gather(*running):
+        assert tried.outcome == "lost"
+        assert "forked from died" in tried.detail.message
+    await until(lambda: box.sandbox.zygote_pid not in (None, before))
+    assert (await box.run("result = 1")).result == 1
