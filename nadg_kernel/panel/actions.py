@@ -43,6 +43,25 @@ class Suggestion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlanFile:
+    """A plan on disk that can be opened again."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultItem:
+    """One subtask's result, safe to show. `key` changes when the result may have."""
+
+    subtask: str
+    title: str
+    state: str
+    key: str
+    bundles: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSnapshot:
     """A run as the panel shows it: `subtasks` maps an id to what its row and its page need, as JSON values."""
 
@@ -128,9 +147,17 @@ class Drafted(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class Opened(Action):
-    """A plan from disk takes the place of the present one."""
+    """A plan from disk takes the place of the present one, and is saved where it came from."""
 
     plan: Plan
+    path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlansFound(Action):
+    """The plans on disk, newest first."""
+
+    files: tuple[PlanFile, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +274,14 @@ class WorkersChanged(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResultsRead(Action):
+    """The results of a run, as far as there are any."""
+
+    run_id: str
+    items: tuple[ResultItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HistoryRead(Action):
     """Past runs, one mapping each, newest first."""
 
@@ -320,9 +355,10 @@ class Check(Effect):
 
 @dataclass(frozen=True, kw_only=True)
 class Save(Effect):
-    """Write the plan to disk."""
+    """Write the plan to disk; the same `file` is the same file."""
 
     plan: Plan
+    file: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,3 +380,11 @@ class Steer(Effect):
 @dataclass(frozen=True, kw_only=True)
 class ReadHistory(Effect):
     """Read past runs from the store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadResults(Effect):
+    """Make the run's results ready to show."""
+
+    run_id: str
+    wanted: tuple[ResultItem, ...]

@@ -14,9 +14,11 @@ from nadg_kernel.panel.state import PanelState, selected_subtask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nadg_kernel.model import Plan, Problem, Subtask
+    from nadg_kernel.model import Problem, Subtask
 
 Json = dict[str, Any]
+STATE_TONES = {"running": "run", "succeeded": "ok", "cached": "ok", "failed": "bad", "held": "warn", "paused": "warn"}
+"""Colours by state, the same in the list, the graph and the tables; the view module has its own copy."""
 DIFF_LINES = 2000
 """Lines of code up to which a diff is computed at every edit."""
 
@@ -216,6 +218,12 @@ def _size_text(rows: int | None, columns: int, kind: str) -> str:
     return f"{rows:,} x {columns}" if rows is not None else f"{columns} columns"
 
 
-def shown_plan(state: PanelState) -> Plan | None:
-    """The plan that `plan_json` describes."""
-    return state.run_plan if state.step is Step.RUN else state.plan
+def same_plan(before: PanelState, after: PanelState) -> bool:
+    """Whether `plan_json` gives the same for both, told from identities alone: it is asked at every repaint."""
+    return all(one is other for one, other in zip(_shown(before), _shown(after), strict=True))
+
+
+def _shown(state: PanelState) -> tuple[object, ...]:
+    on_run = state.step is Step.RUN
+    flags = (on_run, bool(state.undo), bool(state.redo), state.starting, state.running)
+    return (state.run_plan if on_run else state.plan, state.problems, state.suggestions, state.workers, *flags)

@@ -11,7 +11,8 @@ from nadg_kernel.errors import EditError, PlanError, PlanHasProblems
 from nadg_kernel.model import DataSchema, Plan, RunState, Subtask
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel.actions import Offer, RunSnapshot, Step, Suggestion
-from nadg_kernel.panel.state import PanelState, reduce
+from nadg_kernel.panel.reducer import reduce
+from nadg_kernel.panel.state import PanelState
 
 REVIEWS = Offer(name="reviews", text="300 x 2", columns=("text", "rating"))
 
@@ -74,7 +75,7 @@ def test_a_draft_ends_in_review_saved_and_checked():
     plan = plan_of(SCORE, REPORT)
     state, effects = reduce(state, a.Drafted(number=1, plan=plan))
     assert (state.step, state.selected, state.drafting) == (Step.REVIEW, "score", None)
-    assert effects == (a.Save(plan=plan), a.Check(plan=plan, data=(REVIEWS,)))
+    assert effects == (a.Save(plan=plan, file="draft 1"), a.Check(plan=plan, data=(REVIEWS,)))
 
 
 def test_an_answer_to_an_older_question_is_not_taken():
@@ -101,7 +102,7 @@ def test_review_opens_at_the_first_problem():
 def test_edits_are_logged_saved_undone_and_redone():
     state = reviewing()
     state, effects = reduce(state, a.EditField(subtask="score", field="title", value="Grade"))
-    assert effects == (a.Save(plan=state.plan),)
+    assert effects == (a.Save(plan=state.plan, file="draft 1"),)
     assert state.plan["score"].title == "Grade"
     state = play(state, a.Drop(subtask="report"), a.Undo(), a.Undo())
     assert state.plan.subtasks == (SCORE, REPORT)
@@ -192,7 +193,7 @@ def test_only_what_was_seen_is_approved():
         reduce(state, a.Approve(digest=seen))
     state, effects = reduce(state, a.Approve(digest=state.plan.digest))
     assert state.plan.approved
-    assert effects == (a.Save(plan=state.plan), a.StartRun(plan=state.plan, data=(REVIEWS,)))
+    assert effects == (a.Save(plan=state.plan, file="draft 1"), a.StartRun(plan=state.plan, data=(REVIEWS,)))
     with pytest.raises(PlanError, match="under way"):
         reduce(state, a.Approve(digest=state.plan.digest))
 

@@ -14,7 +14,8 @@ from nadg_kernel.panel import actions as a
 from nadg_kernel.panel.actions import Step
 from nadg_kernel.panel.graph import places
 from nadg_kernel.panel.live import snapshot
-from nadg_kernel.panel.state import PanelState, reduce
+from nadg_kernel.panel.reducer import reduce
+from nadg_kernel.panel.state import PanelState
 from nadg_kernel.panel.view import live_json, plan_json
 from nadg_kernel.progress import RunProgress
 

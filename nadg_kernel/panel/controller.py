@@ -1,0 +1,153 @@
+"""Owns the panel's state: takes actions from any thread, reduces them one by one on the grid's loop, pushes views."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nadg_kernel.errors import NadgError
+from nadg_kernel.panel import actions as a
+from nadg_kernel.panel.actions import Action, Step
+from nadg_kernel.panel.found import frames_in
+from nadg_kernel.panel.intents import parse
+from nadg_kernel.panel.live import snapshot
+from nadg_kernel.panel.performer import Performer
+from nadg_kernel.panel.reducer import reduce
+from nadg_kernel.panel.state import PanelState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nadg_kernel.grid import Grid
+    from nadg_kernel.run import Run
+
+log = logging.getLogger(__name__)
+
+PUSH_S = 0.1
+"""At most ten repaints a second: the first change is shown at once, what follows within this time together."""
+
+
+class Screen(Protocol):
+    """What shows a state. All calls come from the loop's thread."""
+
+    def show(self, state: PanelState, answers: list[dict[str, Any]]) -> None:
+        """Draw the state, then send the answers that belong to it."""
+
+    def reply(self, message: dict[str, Any]) -> None:
+        """Send one message to the views."""
+
+    def resend(self) -> None:
+        """Send the whole state again: a view has missed something."""
+
+
+class Controller:
+    """The one place where the panel's state changes. `send` and `receive` only enqueue, so any thread may call them."""
+
+    def __init__(self, grid: Grid, namespace: Mapping[str, Any], screen: Screen) -> None:
+        """Nothing happens before `start`."""
+        self.state = PanelState()
+        self.grid, self.namespace = grid, namespace
+        self._screen = screen
+        self._performer = Performer(grid, namespace, answer=self.send, watch=self._watch)
+        self._answers: list[dict[str, Any]] = []
+        self._stale = self._resting = self._run_stale = False
+        self._unsubscribe = [grid.on_workers(lambda workers: self._apply(a.WorkersChanged(workers=tuple(workers))))]
+
+    def start(self) -> None:
+        """Show the first state; look for workers, frames and saved plans."""
+        self.send(a.WorkersChanged(workers=tuple(self.grid.worker_states())))
+        self.send(a.Offered(offers=frames_in(self.namespace)))
+        self._performer.find_plans()
+
+    def close(self) -> None:
+        """Let go of the grid; a run under way goes on."""
+        for stop in self._unsubscribe:
+            stop()
+        self._unsubscribe = []
+        self._performer.close()
+
+    def send(self, action: Action) -> None:
+        """Take an action, from any thread. Raises RuntimeError when the grid's loop is closed."""
+        self.grid.loop.call(self._apply, action)
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Take a message of a view, from any thread. Raises RuntimeError when the grid's loop is closed."""
+        self.grid.loop.call(self._intent, message)
+
+    def _intent(self, message: Mapping[str, Any]) -> None:
+        if message.get("op") == "tick":
+            self._tick(message)
+            return
+        answer = {"op": "ack", "ref": message.get("ref"), "ok": True, "rev": self.state.revision}
+        try:
+            self._step(parse(message))
+        except NadgError as error:
+            self._screen.reply({**answer, "ok": False, "error": str(error)})
+        except Exception as error:
+            log.exception("the panel could not take %r", message.get("op"))
+            self._screen.reply({**answer, "ok": False, "error": _ours(error)})
+        else:
+            self._answers.append({**answer, "rev": self.state.revision})
+            self._changed()
+
+    def _apply(self, action: Action) -> None:
+        """An action that no view waits for: what goes wrong is told on the page."""
+        try:
+            self._step(action)
+        except NadgError as error:
+            self._step(a.Failed(message=str(error)))
+        except Exception as error:
+            log.exception("the panel could not take %s", type(action).__name__)
+            self._step(a.Failed(message=_ours(error)))
+
+    def _step(self, action: Action) -> None:
+        before = self.state
+        self.state, effects = reduce(self.state, action)
+        for effect in effects:
+            self._performer.perform(effect)
+        if self.state is not before:
+            self._changed()
+
+    def _tick(self, message: Mapping[str, Any]) -> None:
+        """A view's sign of life, once a second: answer it, and use it to notice what nobody announces."""
+        if self.state.step is Step.COMMAND:
+            self._apply(a.Offered(offers=frames_in(self.namespace)))
+        run = self._performer.run
+        shown = self.state.run
+        if run is not None and shown is not None and run.state is not shown.state:
+            self._run_changed()
+        if message.get("rev") != self.state.revision and not self._stale:
+            self._screen.resend()
+        self._screen.reply({"op": "tock", "rev": self.state.revision})
+
+    def _watch(self, run: Run) -> None:
+        self._unsubscribe.append(run.subscribe(lambda _event: self._run_changed()))
+
+    def _run_changed(self) -> None:
+        self._run_stale = True
+        self._changed()
+
+    def _changed(self) -> None:
+        self._stale = True
+        if not self._resting:
+            self._push()
+
+    def _push(self) -> None:
+        self._resting = True
+        self.grid.loop.later(PUSH_S, self._rested)
+        run = self._performer.run
+        if self._run_stale and run is not None and self.state.run is not None:
+            self._run_stale = False
+            self._apply(a.RunEvent(snapshot=snapshot(run.id, run.progress)))
+        self._stale = False
+        answers, self._answers = self._answers, []
+        self._screen.show(self.state, answers)
+
+    def _rested(self) -> None:
+        self._resting = False
+        if self._stale:
+            self._push()
+
+
+def _ours(error: Exception) -> str:
+    return f"Something went wrong in NADG itself ({type(error).__name__}: {error}). Nothing you typed is lost."

@@ -1,0 +1,139 @@
+"""Words and tables of the panel's shell as HTML; everything that comes from outside is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.display import clean_text
+from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.panel.view import STATE_TONES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.panel.actions import ResultItem
+    from nadg_kernel.panel.state import PanelState
+
+CELL_CHARS = 200
+_HEALTH_TONES = {
+    WorkerHealth.READY: "ok",
+    WorkerHealth.WAKING: "run",
+    WorkerHealth.ASLEEP: "",
+    WorkerHealth.REFUSING: "bad",
+    WorkerHealth.OFFLINE: "bad",
+}
+
+
+def status_html(state: PanelState, planner: str, store: str) -> str:
+    """The strip on top: workers, planner, where the history is."""
+    ready = sum(worker.health is WorkerHealth.READY for worker in state.workers)
+    tone = "" if ready and ready == len(state.workers) else " nadg-warn" if ready else " nadg-bad"
+    words = "workers ready" if state.workers else "workers"
+    return (
+        f"<div class='nadg-facts'><span><span class='nadg-dot{tone}'></span><b>{ready} of {len(state.workers)}</b> "
+        f"{words}</span><span>planner <b>{_safe(planner)}</b></span><span>history <b>{_safe(store)}</b></span></div>"
+    )
+
+
+def message_html(text: str) -> str:
+    """What went wrong, where the person is; empty without a message."""
+    return f"<div class='nadg-problem'>{escape(clean_text(text, 4_000))}</div>" if text else ""
+
+
+def progress_html(drafting: str | None) -> str:
+    """What the planner says while it works."""
+    return f"<span class='nadg-dim' role='status'>{_safe(drafting)}</span>" if drafting else ""
+
+
+def data_text(name: str, size: str, columns: Sequence[str]) -> str:
+    """One line of the data list (plain text, for a checkbox)."""
+    shown = f": {', '.join(columns)}" if columns else ""
+    return f"{name} \N{MIDDLE DOT} {size}{shown}"
+
+
+def recipes_html(state: PanelState) -> str:
+    """The recipes that fit the attached data, in words."""
+    if not state.suggestions:
+        return ""
+    chips = "".join(
+        f"<span class='nadg-chip' title='{_safe(item.reason)}'>{_safe(item.title)}</span>" for item in state.suggestions
+    )
+    return f"<span class='nadg-dim'>Recipes that fit this data:</span> <span class='nadg-chips'>{chips}</span>"
+
+
+def result_head_html(item: ResultItem, number: int) -> str:
+    """The head line of one result."""
+    return (
+        f"<div class='nadg-rline'><span class='nadg-n'>{number}</span><b>{_safe(item.title)}</b>"
+        f"{_chip(item.state, STATE_TONES.get(item.state, ''))}</div>"
+    )
+
+
+def workers_html(workers: Sequence[WorkerState]) -> str:
+    """One row per worker: state, load, latency, layers of its sandbox."""
+    if not workers:
+        return "<p class='nadg-dim'>There is no worker. <code>Grid()</code> starts two on this machine.</p>"
+    rows = [
+        [
+            f"<th scope='row'>{_safe(worker.worker_id)}</th>",
+            f"<td>{_chip(worker.health, _HEALTH_TONES[worker.health])}{_weak(worker)}</td>",
+            f"<td>{worker.running} of {worker.capacity}</td>",
+            f"<td>{'' if worker.latency_ms is None else f'{worker.latency_ms:.0f} ms'}</td>",
+            f"<td>{_safe(', '.join(sorted(worker.labels)))}</td>",
+            f"<td>{_layers(worker.sandbox)}</td>",
+            f"<td>{_safe(worker.reason)}</td>",
+        ]
+        for worker in workers
+    ]
+    return _table(["worker", "state", "running", "latency", "labels", "sandbox", ""], ("".join(row) for row in rows))
+
+
+def history_html(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Past runs as a table with the columns that the store gives."""
+    if not rows:
+        return "<p class='nadg-dim'>Nothing has run yet.</p>"
+    heads = list(rows[0])
+    body = ("".join(f"<td>{_cell(name, row.get(name))}</td>" for name in heads) for row in rows)
+    return _table([name.replace("_", " ") for name in heads], body)
+
+
+def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
+    head = "".join(f"<th scope='col'>{_safe(name)}</th>" for name in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    table = f"<table class='nadg-table'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='nadg-scroll' tabindex='0' role='group' aria-label='table'>{table}</div>"
+
+
+def _layers(sandbox: Mapping[str, str]) -> str:
+    active = [name for name, state in sandbox.items() if state == "active"]
+    missing = [f"{name}: {state}" for name, state in sandbox.items() if state != "active"]
+    text = _safe(", ".join(active))
+    if missing:
+        text += f" <span class='nadg-warntext'>{_safe('; '.join(missing))}</span>"
+    return text
+
+
+def _weak(worker: WorkerState) -> str:
+    return " " + _chip("weak sandbox", "warn") if worker.weak else ""
+
+
+def _cell(name: str, value: Any) -> str:
+    if name == "state":
+        return _chip(str(value), STATE_TONES.get(str(value), ""))
+    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT are not themselves
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    if hasattr(value, "strftime"):
+        return f"{value:%d %b %Y %H:%M:%S}"
+    return _safe(str(value))
+
+
+def _chip(text: str, tone: str = "") -> str:
+    return f"<span class='nadg-chip{' nadg-' + tone if tone else ''}'>{_safe(text)}</span>"
+
+
+def _safe(text: str) -> str:
+    return escape(clean_text(text, CELL_CHARS))
