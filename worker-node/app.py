@@ -182,7 +182,7 @@ def _attempt_routes(app: FastAPI, service: Service) -> None:
         attempt = existing(attempt_id)
         return EventStream(attempt.events, _last_event_id(request, attempt))
 
-    @app.delete("/attempts/{attempt_id}", response_model=AttemptState, responses=refusals(422))
+    @app.delete("/attempts/{attempt_id}", response_model=AttemptState, responses=refusals(410, 422))
     async def cancel(attempt_id: AttemptPath) -> Response:
         """Kill it and all it started. One that has not come yet will be answered `cancelled` when it comes."""
         return reply(_state(await service.attempts.cancel(attempt_id)))

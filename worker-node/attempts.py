@@ -31,6 +31,8 @@ KEEP_COUNT = 20_000
 REMEMBERED_IDS = 100_000
 CANCEL_WAIT_S = 5.0
 CLOSE_WAIT_S = 2.0
+OVERTIME_S = 60.0
+"""Beyond an attempt's own time limit, which the sandbox keeps: a place must come back even if the sandbox hangs."""
 _CANCEL_RETRY_S = 0.05
 
 
@@ -127,13 +129,16 @@ class Attempts:
         return attempt
 
     async def cancel(self, attempt_id: str) -> Attempt:
-        """Kill an attempt and wait until it is dead. One that is not known is cancelled for when it comes."""
+        """Kill an attempt and wait until it is dead. One that is not known is cancelled for when it comes.
+
+        Raises Refused (410) for one that ended so long ago that its answer is gone.
+        """
         attempt = self.get(attempt_id)
         if attempt is None:
+            self._refuse_forgotten(attempt_id)
+            self.counters["tombstones"] += 1
             tombstone = self._new(attempt_id, digest=None)
-            if attempt_id not in self._forgotten:
-                self.counters["tombstones"] += 1
-                self._finish(tombstone, cancelled())
+            self._finish(tombstone, cancelled())
             return tombstone
         self.kill(attempt)
         deadline = self._clock() + CANCEL_WAIT_S
@@ -165,8 +170,8 @@ class Attempts:
 
     async def idle(self) -> None:
         """Return when nothing runs."""
-        while self._running:
-            await asyncio.wait([asyncio.ensure_future(item.done.wait()) for item in self._running.values()])
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
 
     def _new(
         self, attempt_id: str, *, digest: bytes | None, task_id: int | str | None = None, output_bytes: int = 0
@@ -189,7 +194,8 @@ class Attempts:
             ended = cancelled()
             if not attempt.unwanted:
                 attempt.executor = executor
-                ended = await executor.run(job, attempt)
+                async with asyncio.timeout(job.limits.timeout_s + OVERTIME_S):
+                    ended = await executor.run(job, attempt)
                 await attempt.flush()
             if self._closing and ended.outcome is Outcome.CANCELLED:
                 ended = lost("the worker stopped")
@@ -200,6 +206,9 @@ class Attempts:
             ended = Ended(
                 outcome=Outcome.FAILED, detail=ErrorDetail(type="ResultError", message=str(error)), usage=Usage()
             )
+        except TimeoutError:
+            log.exception("attempt %s did not end in time", attempt.attempt_id)
+            ended = lost("the sandbox did not end it in time")
         except Exception as error:
             log.exception("attempt %s is lost", attempt.attempt_id)
             ended = lost(f"the sandbox broke ({type(error).__name__})")
@@ -226,6 +235,14 @@ class Attempts:
         attempt.status = STATUS[attempt.outcome or ended.outcome]
         attempt.events.add("finished", attempt.answer)
         attempt.events.close()
+
+    def _refuse_forgotten(self, attempt_id: str) -> None:
+        if attempt_id in self._forgotten:
+            raise Refused(
+                410,
+                f"attempt {attempt_id} ended and its answer is no longer kept",
+                "use a new attempt_id to run it again",
+            )
 
     def _forget(self) -> None:
         """Drop answers that are old or too many; their ids stay known, so that none of them runs twice."""

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from collections import Counter, OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,7 +136,8 @@ class Blobs:
             raise StoreFull(message)
         for sha256 in victims:
             self._used -= self._sizes.pop(sha256)
-            self._path(sha256).unlink(missing_ok=True)
+            with suppress(PermissionError):  # Windows, while somebody reads it: it goes with the folder
+                self._path(sha256).unlink(missing_ok=True)
 
     def _adopt(self, name: str, upload: Upload, *, pin: bool) -> None:
         with self._lock:

@@ -366,11 +366,20 @@ async def test_answers_go_after_an_hour_or_beyond_the_size_and_their_ids_never_r
     with pytest.raises(Exception, match="no longer kept") as gone:
         attempts.known("old", b"d", None)
     assert gone.value.status == 410
+    with pytest.raises(Exception, match="no longer kept"):
+        await attempts.cancel("old")
     for n in range(20):
         await run(f"many{n}")
     assert attempts.get("new") is None
     assert attempts.get("many19") is not None
     assert 1 <= attempts.kept < 6
+
+
+async def test_a_sandbox_that_hangs_gives_its_place_back(worker, monkeypatch):
+    monkeypatch.setattr("attempts.OVERTIME_S", 0.0)
+    told = (await worker.execute("forever", limits={"timeout_s": 0.1})).json()
+    assert told["error"] == "attempt lost: the sandbox did not end it in time"
+    assert worker.service.attempts.running == 0
 
 
 async def test_closing_ends_what_runs_as_lost_and_answers_it(tmp_path):
