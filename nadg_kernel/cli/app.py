@@ -61,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
                 f"internal error, please report it (nadg --traceback shows where): {type(error).__name__}: {error}"
             )
             return Code.NOT_ALL_SUCCEEDED
+    if code == Code.INTERRUPTED and not isinstance(code, Code):
+        error_line("interrupted")  # Typer turns a Ctrl-C that no command handled into this number
     return code if isinstance(code, int) else Code.OK
 
 

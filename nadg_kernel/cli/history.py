@@ -20,12 +20,12 @@ CELL_CHARS = 60
 
 def history(*, limit: int, state: str, worker: str, text: str, as_json: bool) -> int:
     """Print the rows; gives 0 also when there are none. Raises SettingsError, StoreError."""
-    from nadg_kernel.grid import Grid
-
     states = [str(item) for item in SubtaskState]
     if state and state not in states:
         message = f"--state is one of {', '.join(states)}, not {state!r}"
         raise SettingsError(message)
+    from nadg_kernel.grid import Grid
+
     filters = {"state": state, "worker": worker, "text": text}
     with Grid(local_workers=0) as grid:
         frame = grid.history(limit=limit, **{name: value for name, value in filters.items() if value})

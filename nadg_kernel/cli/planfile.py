@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nadg_kernel.model import DataSchema, Subtask
 
 ANEW = "look at it, then --approve approves it anew"
+UNTOLD = "its digest differs, and its edit log does not say why"
 
 
 def load(path: Path, schemas: Mapping[str, DataSchema]) -> Plan:
@@ -75,15 +76,17 @@ def with_schemas(plan: Plan, schemas: Mapping[str, DataSchema]) -> Plan:
 def changes_since_approval(plan: Plan) -> list[str]:
     """What was changed in the file itself: its subtasks beside those that draft and edit log lead to."""
     approved = _as_logged(plan)
-    if approved is None or plan.approval is None or approved.digest != plan.approval.digest:
-        return ["its digest differs, and its edit log does not say why"]
+    if approved is None or plan.approval is None:
+        return [UNTOLD]
     old = {item.id: item for item in approved.subtasks}
     new = {item.id: item for item in plan.subtasks}
     out = [f"subtask {name!r} was removed" for name in old if name not in new]
     out += [f"subtask {name!r} was added" for name in new if name not in old]
     for name in (name for name in new if name in old):
         out += _subtask_changes(old[name], new[name])
-    return out or ["its command, goal, assumptions, questions or data were changed"]
+    if not out:
+        return ["its command, goal, assumptions, questions, data or digest were changed"]
+    return out if approved.digest == plan.approval.digest else [UNTOLD]
 
 
 def _as_logged(plan: Plan) -> Plan | None:
