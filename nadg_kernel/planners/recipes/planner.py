@@ -25,7 +25,7 @@ from nadg_kernel.planners.recipes.graph import (
 from nadg_kernel.planners.recipes.language import CONDITION, GENERIC, PREPARE, STOPWORDS, VERBS
 from nadg_kernel.planners.recipes.matching import Asked, asked, known_words
 from nadg_kernel.planners.recipes.recipe import Recipe, library
-from nadg_kernel.planners.recipes.words import tokens
+from nadg_kernel.planners.recipes.words import printable, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ class _Drafting:
         )
 
     def _clauses(self) -> list[Clause]:
-        text = self.command.text.strip()
+        text = printable(self.command.text).strip()
         if not text or not re.search(r"\w", text):
             message = f"the command is empty: type what to do, for example: {EXAMPLE}"
             raise PlannerError(message)

@@ -17,6 +17,11 @@ _TYPO_LENGTH = 7
 _TYPO_RATIO = 0.88
 
 
+def printable(text: str) -> str:
+    """The text with a space for what has no place in a line of code: control characters, half surrogates."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
 def tokens(text: str) -> list[str]:
     """Lower-case words in order; an apostrophe or hyphen inside a word belongs to it."""
     return _TOKEN.findall(text.lower().replace("\u2019", "'"))
@@ -52,6 +57,7 @@ def phrase(text: str) -> tuple[str, ...]:
     return tuple(word if word == "*" else fold(word) for word in text.lower().split())
 
 
+@lru_cache(maxsize=65536)
 def alike(word: str, wanted: str) -> bool:
     """Whether two folded words are the same, or the first is a typing slip of a long one."""
     if word == wanted:

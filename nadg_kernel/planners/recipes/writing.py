@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import NEEDS_CODE, Limits, Map, Permissions, Subtask
+from nadg_kernel.planners.recipes.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +103,7 @@ def title(recipe: Recipe, values: Mapping[str, Any], source: str) -> str:
 
 def with_missing(code: str, missing: Sequence[str]) -> str:
     """The code under lines that say what a person still has to decide; they block approval while they stand."""
-    return "".join(f"{NEEDS_CODE}: {' '.join(reason.split())}\n" for reason in missing) + code
+    return "".join(f"{NEEDS_CODE}: {' '.join(printable(reason).split())}\n" for reason in missing) + code
 
 
 def skeleton(clause: str, sources: Sequence[str]) -> str:
