@@ -1,0 +1,33 @@
+"""Each registered worker's own token: what opens one worker says nothing about another's."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from nadg_kernel.engines.addresses import canonical_origin
+from nadg_kernel.errors import SettingsError
+from nadg_kernel.settings import GRID_SECRET_BYTES, Secret
+
+_HOW = 'python -c "import secrets; print(secrets.token_hex(32))"'
+
+
+def worker_token(secret: Secret | str | None, origin: str, generation: int) -> Secret:
+    """HMAC-SHA256 (hex) of the grid secret over `nadg1|canonical origin|generation`.
+
+    `origin` is a worker's URL in any spelling; rotation raises `generation`. Raises SettingsError without a secret of
+    32 bytes or more, WorkerError for a URL that no worker may have.
+    """
+    plain = secret.reveal() if isinstance(secret, Secret) else secret or ""
+    if not plain:
+        raise SettingsError(f"NADG_GRID_SECRET is not set: a registered worker needs it. Make one with {_HOW}")
+    if len(plain.encode()) < GRID_SECRET_BYTES:
+        raise SettingsError(f"NADG_GRID_SECRET is shorter than {GRID_SECRET_BYTES} bytes: make one with {_HOW}")
+    message = f"nadg1|{canonical_origin(origin)}|{generation}"
+    return Secret(hmac.new(plain.encode(), message.encode(), hashlib.sha256).hexdigest())
+
+
+def random_token() -> Secret:
+    """A token for a worker of this kernel's own, known to nobody else and never stored."""
+    return Secret(secrets.token_hex(32))
