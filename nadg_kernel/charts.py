@@ -114,7 +114,8 @@ def cold_starts(attempts: pd.DataFrame, health: pd.DataFrame | None = None) -> g
     if found.empty:
         return empty("Cold starts", "No worker has been seen yet.")
     figure = _figure("Cold starts", height=_rows(len(found)), x="starts after the first")
-    return figure.add_trace(_bar(x=found["cold_starts"], y=found["worker"], text=found["cold_starts"]))
+    figure.add_trace(_bar(x=found["cold_starts"], y=found["worker"], text=found["cold_starts"]))
+    return figure.update_xaxes(showticklabels=False, rangemode="tozero")
 
 
 def layers(workers: pd.DataFrame) -> go.Figure:
@@ -295,13 +296,28 @@ def empty(title: str, sentence: str) -> go.Figure:
 
 def _figure(title: str, height: int = 360, *, x: str = "", y: str = "") -> go.Figure:
     layout: dict[str, Any] = {
-        "title": {"text": title, "x": 0, "xanchor": "left", "font": {"size": 16}},
+        "title": {
+            "text": title,
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 12},
+            "font": {"size": 16},
+        },
         "font": {"color": TEXT, "size": 13},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "margin": {"l": 8, "r": 16, "t": 48, "b": 8},
+        "margin": {"l": 8, "r": 16, "t": 76, "b": 8},
         "height": height,
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        "legend": {
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.0,
+            "xanchor": "left",
+            "x": 0,
+            "traceorder": "normal",
+        },
         "bargap": 0.3,
         "template": "none",
     }
@@ -323,7 +339,8 @@ def _bar(
     hover: Any = None,
     orientation: str = "h",
 ) -> go.Bar:
-    marker = {"color": color, "pattern": {"shape": pattern, "fgcolor": "white", "size": 6, "solidity": 0.25}}
+    lines = {"shape": pattern, "fillmode": "overlay", "fgcolor": "white", "fgopacity": 0.7, "size": 6, "solidity": 0.2}
+    marker = {"color": color, "pattern": lines}
     bar = go.Bar(
         x=_safe(x), y=_safe(y), name=_safe([name])[0], marker=marker, orientation=orientation, showlegend=bool(name)
     )
@@ -359,4 +376,4 @@ def _safe(values: Iterable[Any]) -> list[Any]:
 
 
 def _rows(count: int) -> int:
-    return max(180, min(900, 110 + 30 * count))
+    return max(200, min(1000, 130 + 30 * count))
