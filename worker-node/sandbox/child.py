@@ -24,7 +24,6 @@ SETUP_FAILED = 250
 DONE = 217
 """Exit code after the END frame: the zygote reports every other one."""
 GONE = 217
-_READ = 1 << 16
 _FDS = 32
 
 
@@ -86,18 +85,22 @@ def _settle(folder: str) -> None:
 
 def _read_task() -> tuple[dict[str, Any] | None, dict[str, bytes]]:
     """The header, and the blobs that came as descriptors beside single bytes. (None, {}) when nothing will come."""
-    first = os.read(CHANNEL, _READ)
-    if not first:
+    head = _exactly(HEAD.size)  # never a byte more: the next one may carry descriptors
+    data = _exactly(HEAD.unpack(head)[0]) if head else b""
+    if not data:
         return None, {}
-    length, _ = HEAD.unpack_from(first)
-    data = bytearray(first)
-    while len(data) < HEAD.size + length:
-        more = os.read(CHANNEL, HEAD.size + length - len(data))
-        if not more:
-            return None, {}
-        data += more
-    header: dict[str, Any] = json.loads(data[HEAD.size :])
+    header: dict[str, Any] = json.loads(data)
     return header, _read_blobs(header["blobs"]) if header["blobs"] else {}
+
+
+def _exactly(size: int) -> bytes:
+    data = os.read(CHANNEL, size)
+    while 0 < len(data) < size:
+        more = os.read(CHANNEL, size - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
 
 
 def _read_blobs(digests: list[str]) -> dict[str, bytes]:

@@ -9,10 +9,12 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from sandbox import identity, linux
 from sandbox.base import Ended
 from sandbox.child import SETUP_FAILED
 from sandbox.frames import Kind, pack
 from sandbox.harvest import Harvest, collect
+from sandbox.limits import THREADS
 from sandbox.link import Link, SandboxBroken
 from sandbox.plan import Fork, ZygotePlan
 from sandbox.recorder import Bounds, Recorder
@@ -85,7 +87,11 @@ class ForkServer:
     async def start(self) -> None:
         """Start the zygote, fork the first spares and prove the layers. Raises SandboxBroken."""
         # Each spare holds a slot of its own, so that `capacity` tasks can run beside them.
-        self._slots = Slots(self._capacity + self._spare_count, None, self._parent)
+        if "non_dumpable" not in self._off:
+            linux.prctl(linux.PR_SET_DUMPABLE, 0)  # its memory and environment are nobody's to read
+        count = self._capacity + self._spare_count
+        uid = None if "identity" in self._off else identity.first_uid(count)
+        self._slots = Slots(count, uid, self._parent)
         self._free = deque(range(len(self._slots)))
         await self._start_zygote()
 
@@ -146,8 +152,7 @@ class ForkServer:
             off=sorted(self._off),
             preload=self._preload,
             capacity=self._capacity,
-            uid_base=None,
-            cpus=os.cpu_count() or 1,
+            uid_base=self._slots[0].uid,
         )
         self._link = Link(plan, on_gone=self._zygote_gone)
         await self._link.start()
@@ -261,11 +266,18 @@ class ForkServer:
                 "timeout_s": job.limits.timeout_s,
                 "memory_mb": job.limits.memory_mb,
                 "disk_mb": job.limits.disk_mb,
-                "tasks": None,
+                "tasks": self._task_limit(job),
                 "cpus": os.cpu_count() or 1,
             },
         }
         return pack(Kind.HEADER, json.dumps(header).encode()), list(job.blobs.values())
+
+    def _task_limit(self, job: Job) -> int | None:
+        """Threads and processes that the task's user id may have."""
+        own = THREADS + (job.limits.processes if job.permissions.processes else 0)
+        if self._slots is not None and self._slots[0].uid is not None:
+            return own
+        return None
 
     async def _harvest(self, slot: Slot, laid: dict[str, Any], sink: Sink, running: Running) -> Harvest:
         kept = running.verdict is None or running.verdict[0] is not Outcome.CANCELLED

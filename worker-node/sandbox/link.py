@@ -66,9 +66,11 @@ class Link:
             answer = await asyncio.wait_for(loop.sock_recv(ours, _MESSAGE), READY_S)
         except TimeoutError:
             answer = b""
-        if not answer:
+        if not answer or "broken" in (said := json.loads(answer)):
             self.kill()
-            raise SandboxBroken("the process that tasks are forked from did not start; the worker's log says why")
+            why = said["broken"] if answer else "the worker's log says why"
+            message = f"the process that tasks are forked from did not start: {why}"
+            raise SandboxBroken(message)
         self.alive = True
         loop.add_reader(ours.fileno(), self._on_message)
 

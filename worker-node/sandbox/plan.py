@@ -18,9 +18,6 @@ class ZygotePlan:
     capacity: int
     uid_base: int | None
     """Slot n runs as this user id plus n; None keeps the worker's own."""
-    hide_home: bool = False
-    """Give the interpreter's folders a path that other users can enter, in a mount namespace of the zygote's own."""
-    cpus: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""

@@ -38,12 +38,18 @@ class Zygote:
         self._plan = plan
         self._confinement = Confinement(plan)
         self._alive: dict[int, int] = {}
+        # Opened before any mount covers it: the folder is removed through it in the end.
+        self._above = os.open(os.path.dirname(plan.root), os.O_PATH | os.O_CLOEXEC)  # noqa: PTH120 - a string
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._pid = os.getpid()
 
     def serve(self) -> NoReturn:
         """Work until the worker is gone."""
-        self._confinement.prepare()
+        try:
+            self._confinement.prepare()
+        except OSError as error:
+            self._say({"broken": str(error)})
+            raise
         wake, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -119,7 +125,8 @@ class Zygote:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         tree.end_all(self._pid)
         with contextlib.suppress(OSError):  # the worker may have removed it first
-            cleanup.remove(Path(self._plan.root))
+            cleanup.empty(Path(self._plan.root))
+            os.rmdir(os.path.basename(self._plan.root), dir_fd=self._above)  # noqa: PTH119
         os._exit(0)
 
 

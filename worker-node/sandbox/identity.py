@@ -1,0 +1,44 @@
+"""Gives tasks user ids of their own when the worker was started as root, and takes every capability from them."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+from sandbox import linux
+
+FIRST_UID = 1_730_000_000
+"""High, so that no account and no container's range is likely to hold it."""
+_CAPSET_VERSION = 0x20080522
+_NR_CAPSET = {"x86_64": 126, "aarch64": 91}
+_PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
+
+
+def first_uid(count: int) -> int | None:
+    """The first of `count` user ids that tasks can have; None if the worker cannot change its id or none is free."""
+    if os.geteuid() != 0:
+        return None
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        inside, _, length = (int(word) for word in line.split())
+        if inside <= FIRST_UID and FIRST_UID + count <= inside + length:
+            return FIRST_UID
+    return None
+
+
+def drop(uid: int | None) -> None:
+    """Become `uid` (None: stay who you are) without groups and without capabilities, for good."""
+    if uid is not None:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    header = struct.pack("Ii", _CAPSET_VERSION, 0)
+    linux.syscall(_NR_CAPSET[os.uname().machine], header, bytes(24))
+
+
+def enterable(path: Path) -> Path | None:
+    """The first folder on the way to `path` that other users cannot enter; None if they can reach it."""
+    for folder in [*reversed(path.parents), path]:
+        if folder.is_dir() and not folder.stat().st_mode & 0o001:
+            return folder
+    return None
