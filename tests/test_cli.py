@@ -19,7 +19,6 @@ from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import error_line
 from nadg_kernel.cli.lab import NOTEBOOK, find_or_copy, packaged_notebook
 from nadg_kernel.cli.run import parse_data
-from nadg_kernel.cli.worker import worker_folder
 from nadg_kernel.errors import DataError, MissingExtra, NadgError, PlanFileError
 from nadg_kernel.model import DataSchema, Plan
 from nadg_kernel.values import encode
@@ -351,7 +350,3 @@ def test_worker_serves_until_stopped(tmp_path):
             process.terminate()
             process.stderr.read()
     assert process.returncode in {0, -15}
-
-
-def test_worker_is_the_one_of_the_repository():
-    assert worker_folder() == Path(nadg_kernel.__file__).parents[1] / "worker-node"

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from nadg_kernel.cli.console import ask, can_ask
 from nadg_kernel.display import clean_text
-from nadg_kernel.model import EventType, SubtaskState
+from nadg_kernel.model import SubtaskState
 from nadg_kernel.runview import detail_text, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from nadg_kernel.model import Event
     from nadg_kernel.progress import SubtaskProgress
     from nadg_kernel.run import Run
 
@@ -91,46 +88,37 @@ class Watch:
 
 
 class _Lines:
-    """One line for each change of a subtask's state."""
+    """One line for each change of a subtask's state that lasts long enough to be seen."""
 
     def __init__(self, run: Run, console: Console) -> None:
         self._run, self._console = run, console
-        self._events: SimpleQueue[Event] = SimpleQueue()
-        self._stop: Callable[[], None] | None = None
+        self._seen: dict[str, SubtaskState] = {}
 
     def __enter__(self) -> Self:
-        self._stop = self._run.subscribe(self._events.put)
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        if self._stop is not None:
-            self._stop()
+    def __exit__(self, *_error: object) -> None:
+        """Nothing to clean up."""
 
     def draw(self) -> None:
-        """Print what happened since the last time."""
-        while True:
-            try:
-                event = self._events.get_nowait()
-            except Empty:
-                return
-            item = self._run.progress.subtasks.get(event.subtask or "")
-            if event.type is not EventType.SUBTASK_STATE or item is None:
+        """Print what changed since the last time."""
+        for name, item in self._run.progress.subtasks.items():
+            state = item.state
+            if self._seen.get(name) is state:
                 continue
-            state = SubtaskState(event.payload["state"])
+            self._seen[name] = state
             if state is SubtaskState.RUNNING or state.final:
-                self._console.print(self._line(item, state, str(event.payload.get("reason") or "")))
+                self._console.print(self._line(item, state))
 
     def pause(self, question: Callable[[], bool]) -> bool:
         """Ask in between."""
         return question()
 
     @staticmethod
-    def _line(item: SubtaskProgress, state: SubtaskState, reason: str) -> str:
+    def _line(item: SubtaskProgress, state: SubtaskState) -> str:
         parts = [f"{state:<9}", item.title]
         if state.final:
-            parts += [seconds_text(item.seconds), detail_text(item) if state is SubtaskState.FAILED else reason]
+            parts += [seconds_text(item.seconds), detail_text(item)]
         return clean_text("  ".join(part for part in parts if part), 400)
 
 
@@ -161,9 +149,7 @@ class _Bar:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._progress.stop()
 
     def draw(self) -> None:
