@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from sandbox.base import Sandbox
 
 AttemptPath = Annotated[AttemptId, PathParameter(description="as given in the request")]
+_UNWATCHED_S = 0.05
 BlobPath = Annotated[Sha256, PathParameter(description="SHA-256 of the bytes, hex")]
 
 
@@ -224,16 +225,18 @@ def _blob_routes(app: FastAPI, service: Service) -> None:
 
 async def _until_done(attempt: Attempt, request: Request, *, watch: bool) -> None:
     """Wait for the answer; with `watch` also return when the client is gone."""
-    if not watch:
-        await attempt.done.wait()
-        return
-    waiting = asyncio.ensure_future(attempt.done.wait())
-    leaving = asyncio.ensure_future(disconnected(request.receive))
     try:
-        await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-        leaving.cancel()
+        # Most attempts end before it pays to watch the connection, which costs two tasks of the event loop.
+        async with asyncio.timeout(_UNWATCHED_S if watch else None):
+            await attempt.done.wait()
+    except TimeoutError:
+        waiting = asyncio.ensure_future(attempt.done.wait())
+        leaving = asyncio.ensure_future(disconnected(request.receive))
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            leaving.cancel()
 
 
 def _state(attempt: Attempt) -> bytes:

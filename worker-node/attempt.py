@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _THREAD_FROM = 256 * 1024
 """Bytes from which a blob is hashed and written by a thread, so that the event loop keeps answering."""
 _DISPLAYS = 200
+_PROGRESS_CHARS = 1000
 _DISPLAY_BYTES = 8 * 1024 * 1024
 """A second bound behind the sandbox's own, in case what it passes on is not bounded."""
 
@@ -67,8 +69,8 @@ class Attempt:
                 self.events.add(kind, {"text": text})
         elif kind == "display":
             self._display(data)
-        else:
-            self.events.add(kind, data)
+        elif kind == "progress":
+            self.events.add("progress", _progress(data))
 
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep a large leaf of the result or of a display; it cannot be evicted while this attempt runs."""
@@ -123,3 +125,13 @@ class Attempt:
         self._room["display"] -= len(text)
         self.displays.append(ref)
         self.events.add("display", text)
+
+
+def _progress(data: dict[str, Any]) -> dict[str, Any]:
+    """Progress as the protocol has it: a fraction from 0 to 1 (None for one that is no number) and a short text."""
+    fraction = data.get("fraction")
+    known = isinstance(fraction, (int, float)) and math.isfinite(fraction)
+    return {
+        "fraction": min(1.0, max(0.0, float(fraction))) if known and fraction is not None else None,
+        "text": clean(str(data.get("text", "")))[:_PROGRESS_CHARS],
+    }

@@ -122,7 +122,7 @@ class Attempts:
         attempt.pins.extend(pins)
         self._running[job.attempt_id] = attempt
         self.counters["started"] += 1
-        attempt.event("started", {"worker_id": attempt.worker_id, "at": attempt.executed_at})
+        attempt.events.add("started", {"worker_id": attempt.worker_id, "at": attempt.executed_at})
         task = asyncio.get_running_loop().create_task(self._run(attempt, job, executor))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -230,7 +230,7 @@ class Attempts:
 
     def _tell(self, attempt: Attempt, ended: Ended) -> None:
         for item in ended.artifacts:
-            attempt.event("artifact", {"path": item.path, "sha256": item.sha256, "size": item.size})
+            attempt.events.add("artifact", {"path": item.path, "sha256": item.sha256, "size": item.size})
         attempt.answer = answer(attempt, ended)
         attempt.status = STATUS[attempt.outcome or ended.outcome]
         attempt.events.add("finished", attempt.answer)

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from machine import MB
+from machine import cpus, memory_mb
 
 if TYPE_CHECKING:
     from config import Config
@@ -41,8 +41,8 @@ def labels(config: Config) -> list[str]:
     found = [
         f"python:{platform.python_version_tuple()[0]}.{platform.python_version_tuple()[1]}",
         f"os:{sys.platform}",
-        f"cpus:{config.capacity}",
-        f"memory_gb:{config.max_memory_mb * MB // 1024**3}",
+        f"cpus:{cpus()}",
+        f"memory_gb:{round(memory_mb() / 1024)}",
         *(["gpu"] if has_gpu() else []),
         *([f"model:{model_name(config.model)}"] if config.model else []),
         *config.labels,

@@ -174,7 +174,6 @@ class Gemini:
 
     async def stream(self, prompt: str) -> AsyncIterator[Piece]:
         """Answer piece by piece. Raises ModelError."""
-        import httpx2
         from google import genai
         from google.genai import errors, types
 
@@ -185,7 +184,10 @@ class Gemini:
                 yield _gemini_piece(chunk)
         except errors.APIError as error:
             raise failure(error.code, error.message or "", self._key) from None
-        except httpx2.HTTPError as error:
+        except Exception as error:
+            # The SDK passes its HTTP library's errors on as they are: httpx2's now, httpx's in older versions.
+            if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2"}:
+                raise
             raise ModelError(f"the provider is out of reach ({type(error).__name__})", busy=True) from None
         finally:
             await client.aio.aclose()

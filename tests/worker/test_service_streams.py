@@ -145,3 +145,26 @@ async def test_a_reader_that_leaves_is_told_to_the_attempt_once():
 
     await stream(EventRing("boot"), leave, gone=lambda: left.append(1))
     assert left == [1]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"fraction": float("nan"), "text": "x"}, {"fraction": None, "text": "x"}),
+        ({"fraction": float("inf")}, {"fraction": None, "text": ""}),
+        ({"fraction": 7, "text": "\ud800" + "y" * 2000}, {"fraction": 1.0, "text": "?" + "y" * 999}),
+        ({"fraction": "half", "text": 3}, {"fraction": None, "text": "3"}),
+    ],
+)
+async def test_progress_is_always_json_that_any_reader_accepts(worker, given, told):
+    async def going(_job, sink):
+        sink.event("progress", given)
+        sink.event("finished", {"forged": True})
+        return Ended(outcome=Outcome.SUCCEEDED, usage=Usage())
+
+    worker.sandbox.scripts["going"] = going
+    answer = await worker.client.post("/execute", json={"task": "going"}, headers=STREAM)
+    events = sse(answer.text)
+    assert [event["event"] for event in events] == ["started", "progress", "finished"]
+    assert json.loads(events[1]["data"])["data"] == told
+    assert "forged" not in answer.text
