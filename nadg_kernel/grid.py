@@ -7,12 +7,12 @@ import uuid
 import warnings
 import weakref
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel import history
 from nadg_kernel.data import Attached, attach
-from nadg_kernel.engines.fleet import Fleet
 from nadg_kernel.errors import DataError, NadgError, PlanFileError, PlannerError, PlanNotApproved, RunNotFound
+from nadg_kernel.fleet import Fleet
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import Command, Context, Plan
 from nadg_kernel.planners.base import Briefing, Planner
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.model import Event
     from nadg_kernel.planners.base import Tell
 
 READY_S = 15.0
@@ -62,14 +63,16 @@ class Grid:
 
             self.settings = replace(self.settings, home=Path(home).expanduser())
         self.home = self.settings.home
-        self.planner: Planner = make_planner(planner, self.settings) if not _is_planner(planner) else planner  # type: ignore[assignment]
+        self.planner: Planner = _planner(planner, self.settings)
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(self.home / "blobs")
         self.store = SqliteStore(self.home / "nadg.db")
         self.runs_here: dict[str, Run] = {}
         self._closed = False
         count = self.settings.local_workers if local_workers is None else local_workers
-        self._fleet = Fleet(local=count, home=self.home, blobs=self.blobs)
+        self._fleet = Fleet(
+            local=count, home=self.home, blobs=self.blobs, store=self.store, secret=self.settings.grid_secret
+        )
         try:
             self.loop.run(self.store.open())
             self.loop.spawn(self._fleet.start())
@@ -170,7 +173,10 @@ class Grid:
         return self._frame("edits", filters)
 
     def resume(self, run_id: str, *, show: bool = True) -> Run:
-        """Take over a run that was interrupted: what is finished is kept, the rest goes on. Raises RunNotFound, StoreError."""
+        """Take over a run that was interrupted: what is finished is kept, the rest goes on.
+
+        Raises RunNotFound, or StoreError while its owner is still at it.
+        """
         plan = self.loop.run(self.store.get_plan(run_id))
         if plan is None:
             raise RunNotFound(run_id)
@@ -192,7 +198,7 @@ class Grid:
             self.loop.run(self._close(), timeout=15)
             self.loop.close()
 
-    def __enter__(self) -> Grid:
+    def __enter__(self) -> Self:
         """Use as a context manager: closed at the end."""
         return self
 
@@ -233,7 +239,7 @@ class Grid:
     def _attach(self, data: Mapping[str, object] | None) -> dict[str, Attached]:
         out = {}
         for name, value in (data or {}).items():
-            if not isinstance(name, str) or not name.isidentifier():
+            if not str(name).isidentifier():
                 message = f"data names are Python names, not {name!r}"
                 raise DataError(message)
             out[name] = value if isinstance(value, Attached) else attach(name, value, self.blobs)
@@ -259,6 +265,10 @@ class Grid:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         refs = {name: item.ref for name, item in data.items()}
         made: list[Run] = []
+
+        def listen(event: Event) -> None:
+            made[0].on_event(event)
+
         runner = Runner(
             run_id=run_id,
             plan=plan,
@@ -267,7 +277,7 @@ class Grid:
             store=self.store,
             blobs=self.blobs,
             owner=this_owner(),
-            listener=lambda event: made[0].on_event(event),
+            listener=listen,
             rehearsal=rehearsal,
         )
         run = Run(runner, plan=plan, loop=self.loop, blobs=self.blobs, data=refs)
@@ -298,12 +308,8 @@ class Grid:
         await self.store.close()
 
 
-def _is_planner(planner: object) -> bool:
-    return planner is not None and not isinstance(planner, str)
-
-
-def _planner(planner: str | Planner, settings: Settings) -> Planner:
-    return make_planner(planner, settings) if isinstance(planner, str) else planner
+def _planner(planner: str | Planner | None, settings: Settings) -> Planner:
+    return make_planner(planner, settings) if planner is None or isinstance(planner, str) else planner
 
 
 def _close_at_exit(method: weakref.WeakMethod[Callable[[], None]]) -> None:

@@ -172,7 +172,7 @@ class Run:
         """Put a subtask's code into the next cell, to run here on its real inputs (see `%%subtask`)."""
         from IPython import get_ipython
 
-        shell = get_ipython()  # type: ignore[no-untyped-call]
+        shell = get_ipython()
         text = f"%%subtask {self._known(subtask)} {self.id}\n{self.plan[subtask].code}"
         if shell is None:
             print(text)  # noqa: T201 - without a notebook the next best place is the terminal
@@ -222,7 +222,7 @@ class Run:
         from IPython import get_ipython
         from IPython.display import display
 
-        shell = get_ipython()  # type: ignore[no-untyped-call]
+        shell = get_ipython()
         if shell is None:
             return
         here = str(getattr(getattr(shell, "display_pub", None), "parent_header", {}) or "")
@@ -272,6 +272,10 @@ class Run:
             self._settled.set()
             self._push()
 
+    async def detach(self) -> None:
+        """Let go of the run without cancelling it: it can be resumed. On the loop; `Grid.close` does this."""
+        await self._runner.close()
+
     def on_event(self, event: Event) -> None:
         """Take in one event of the runner; on the loop's thread."""
         self.progress.apply(event)
@@ -292,7 +296,7 @@ class Run:
         from IPython import get_ipython
         from IPython.display import display
 
-        shell = get_ipython()  # type: ignore[no-untyped-call]
+        shell = get_ipython()
         if shell is not None and hasattr(shell, "kernel"):
             display(self._bundle(), raw=True, display_id=self._display_id, update=True)  # type: ignore[no-untyped-call]
 

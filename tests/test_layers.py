@@ -22,7 +22,7 @@ LAYERS = [
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
     {"analytics", "charts", "display", "documents", "history", "progress", "results", "runview"},
-    {"grid", "loop", "run"},
+    {"fleet", "grid", "loop", "run"},
     {"panel", "magics", "cli"},
 ]
 SIBLINGS = LAYERS[3]

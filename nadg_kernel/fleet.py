@@ -1,0 +1,91 @@
+"""Fleet: the workers of a grid, local and registered, behind one engine; who is ready, and who wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.engines.client import WorkerEndpoint
+from nadg_kernel.engines.http import HttpEngine
+from nadg_kernel.engines.local import LocalChange, LocalWorkers
+from nadg_kernel.engines.tokens import worker_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nadg_kernel.engines.base import Blobs, WorkerState
+    from nadg_kernel.settings import Secret
+    from nadg_kernel.stores.base import Store
+
+
+class Fleet:
+    """All methods but the constructor belong to the background loop."""
+
+    def __init__(self, *, local: int, home: Path, blobs: Blobs, store: Store, secret: Secret | None) -> None:
+        """Know what to start; nothing runs yet."""
+        self.engine = HttpEngine([], blobs)
+        self._store, self._secret = store, secret
+        self._local_count = local
+        self._local = LocalWorkers(local, home, self._local_changed)
+        self._listeners: list[Callable[[tuple[WorkerState, ...]], None]] = []
+        self._changed = asyncio.Condition()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the local workers, add the registered ones, and watch them until `close`."""
+        await self.engine.start()
+        self._watch = asyncio.create_task(self._watched())
+        await self._local.start()
+        for row in await self._store.workers():
+            # Without the secret there is no token to send: the worker stays known and is not asked.
+            token = worker_token(self._secret, row.url, row.generation) if self._secret else None
+            self.engine.put_worker(WorkerEndpoint(worker_id=row.worker_id, url=row.url, token=token))
+        await self._watch
+
+    def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
+        """Tell `listener` of all workers whenever one changes; gives the way to stop."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            with suppress(ValueError):  # stopping twice is the same as once
+                self._listeners.remove(listener)
+
+        return stop
+
+    async def wait_ready(self, count: int, timeout: float) -> bool:  # noqa: ASYNC109 - a person's patience, not a scope
+        """Wait until `count` workers are ready and have said what they can import; whether they are."""
+        if not self._local_count and not self.engine.snapshot():
+            return False
+
+        def enough() -> bool:
+            states = self.engine.snapshot()
+            return sum(s.health is WorkerHealth.READY and s.modules is not None for s in states) >= count
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(enough)
+        return enough()
+
+    async def close(self) -> None:
+        """End the local workers and let the others be."""
+        await self._local.close()
+        await self.engine.close()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _local_changed(self, change: LocalChange) -> None:
+        if change.reason:
+            self.engine.lose_worker(change.endpoint, change.reason)
+        else:
+            self.engine.put_worker(change.endpoint)
+
+    async def _watched(self) -> None:
+        async for _state in self.engine.workers():
+            async with self._changed:
+                self._changed.notify_all()
+            states = self.engine.snapshot()
+            for listener in tuple(self._listeners):
+                listener(states)
