@@ -21,6 +21,8 @@ _THREAD_FROM = 256 * 1024
 """Bytes from which a blob is hashed and written by a thread, so that the event loop keeps answering."""
 _DISPLAYS = 200
 _PROGRESS_CHARS = 1000
+_KEPT_OVERHEAD = 3000
+"""Bytes of an ended attempt besides its answer and events (measured)."""
 _DISPLAY_BYTES = 8 * 1024 * 1024
 """A second bound behind the sandbox's own, in case what it passes on is not bounded."""
 
@@ -95,7 +97,7 @@ class Attempt:
     def slim(self, now: float) -> None:
         """Keep what a later reader needs: the answer and the ring; the parts live on in the answer."""
         self.ended_at = now
-        self.kept_bytes = len(self.answer or b"") + self.events.bytes + 1000
+        self.kept_bytes = len(self.answer or b"") + self.events.bytes + _KEPT_OVERHEAD
         self.stdout, self.stderr, self.displays, self.pins = [], [], [], []
         self.executor = None
 

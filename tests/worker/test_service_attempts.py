@@ -351,7 +351,7 @@ def job(name: str) -> Job:
 async def test_answers_go_after_an_hour_or_beyond_the_size_and_their_ids_never_run_again(tmp_path):
     now = [0.0]
     identity = Identity(worker_id="w", boot_id="b")
-    attempts = Attempts(identity, Blobs(tmp_path, 1000), capacity=9, answers_bytes=5_000, clock=lambda: now[0])
+    attempts = Attempts(identity, Blobs(tmp_path, 1000), capacity=9, answers_bytes=18_000, clock=lambda: now[0])
     sandbox = ScriptedSandbox()
 
     async def run(name: str) -> None:
@@ -383,7 +383,7 @@ async def test_a_sandbox_that_hangs_gives_its_place_back(worker, monkeypatch):
 
 
 async def test_closing_ends_what_runs_as_lost_and_answers_it(tmp_path):
-    attempts = Attempts(Identity(worker_id="w", boot_id="b"), Blobs(tmp_path, 1000), capacity=9, answers_bytes=5_000)
+    attempts = Attempts(Identity(worker_id="w", boot_id="b"), Blobs(tmp_path, 1000), capacity=9, answers_bytes=18_000)
     sandbox = ScriptedSandbox()
     sandbox.scripts["x"] = lambda _job, _sink: asyncio.sleep(3600)
     attempt = attempts.start(job("a"), sandbox, task_id=None, digest=b"d", pins=())
