@@ -173,11 +173,13 @@ def _error(answer: ExecuteResponse) -> dict[str, Any] | None:
     return {"type": "", "message": _short(answer.error), "line": None, "traceback": "", "hint": hint}
 
 
-def _plain_ref(ref: ValueRef, needed: dict[str, int]) -> dict[str, Any]:
+def _plain_ref(ref: ValueRef, needed: dict[str, int], level: int = 0) -> dict[str, Any]:
     """A ValueRef as the journal keeps it, the digests of inline bytes our own; blobs to fetch go into `needed`."""
     plain: dict[str, Any] = {"format": ref.format, "size": ref.size, "note": ref.note}
     if ref.format in {"list", "dict"}:
-        plain["items"] = [_plain_ref(item, needed) for item in ref.items or ()]
+        if level > values.ITEM_LEVELS:
+            raise BadAnswer("a result that is nested too deeply")
+        plain["items"] = [_plain_ref(item, needed, level + 1) for item in ref.items or ()]
         if ref.format == "dict":
             keys = ref.value
             if not isinstance(keys, list) or len(keys) != len(plain["items"]):

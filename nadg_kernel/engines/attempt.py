@@ -166,12 +166,14 @@ class Following:
                 limit = f"{self._spec.limits.timeout_s:g} s"
                 raise Overdue(f"the attempt did not end within its limit of {limit}, nor long after") from None
             event = _parsed(raw)
+            if event is None:
+                continue
             if self._boot and event.boot_id != self._boot and self._may_run:
                 raise NotKept(f"it {RESTARTED}")
             self._boot, self._may_run, self._heard = event.boot_id, True, True
-            self._trouble, self._delay = None, self._patience.first_delay
             if event.id <= self._last_id:
                 continue
+            self._trouble, self._delay = None, self._patience.first_delay
             self._last_id = event.id
             out = await self._taken(event)
             if out is not None:
@@ -285,8 +287,11 @@ class Following:
         return ended(outcome, self._spec.worker_id, reason=reason, seconds=seconds, **more)
 
 
-def _parsed(raw: SseEvent) -> WireEvent:
+def _parsed(raw: SseEvent) -> WireEvent | None:
+    """The event; None for a kind that a later minor version may have."""
     try:
         return WireEvent.model_validate_json(raw.data)
-    except ValidationError:
+    except ValidationError as error:
+        if {item["loc"] for item in error.errors()} == {("type",)}:
+            return None
         raise Broken(f"a worker sent an event that is none of the protocol: {raw.data[:60]!r}") from None

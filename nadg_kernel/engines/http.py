@@ -119,6 +119,7 @@ class HttpEngine:
 
     async def cancel(self, attempt_id: str, worker_id: str) -> None:
         """Kill an attempt; one that the worker has not seen is cancelled for when it comes."""
+        await self.start()
         following = self._following.get(attempt_id)
         if following is not None:
             following.cancelled = True
