@@ -120,6 +120,7 @@ def _add(message: Mapping[str, Any]) -> Action:
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
     "step": _step,
     "draft": lambda m: a.Draft(command=None if m.get("command") is None else str(m["command"])),
+    "attach": lambda m: a.AttachFile(path=str(m["path"])),
     "select": lambda m: a.Select(subtask=str(m["subtask"])),
     "edit": _edit,
     "add": _add,

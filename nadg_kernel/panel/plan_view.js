@@ -2,8 +2,8 @@
 // sends intents with an id, each answered by an acknowledgement. What is being typed stays here until it is answered.
 // Nothing is ever set as HTML: text from plans, workers and models only becomes text nodes and attributes.
 
-const ROW = 50; // px, a row of the list
-const BOX = { w: 158, h: 42, gapX: 40, gapY: 14 };
+const ROW = 54; // px, a row of the list
+const BOX = { w: 176, h: 42, gapX: 36, gapY: 14 };
 const GRAPH_LIMIT = 60; // more subtasks are drawn around the selected one
 const PAUSE = 350; // ms without a key until what was typed is sent
 const TICK = 1000; // ms between signs of life
@@ -40,6 +40,9 @@ const cut = (text, limit) => (text.length > limit ? text.slice(0, limit - 1) + "
 const inText = (node) => node instanceof Element && node.matches("input:not([type=checkbox]), textarea, select, [contenteditable=true]");
 const clock = (s) => `${String(Math.floor(s / 60)).padStart(2, "0")}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 const seconds = (s) => (s === null || s === undefined ? "" : s < 60 ? `${s.toFixed(1)} s` : `${clock(s)} min`);
+
+// JupyterLab 4.6 cancels line breaks in every text box of a cell that is not its own; here they are meant.
+const keepLineBreak = (event) => { if (event.inputType === "insertLineBreak") event.stopPropagation(); };
 
 // ---------------------------------------------------------------- the link to Python
 
@@ -157,7 +160,7 @@ function graphBox(ui, item, x, y) {
   const words = state ? `${state}${row.seconds ? " " + seconds(row.seconds) : row.fraction && state === "running" ? ` ${Math.round(row.fraction * 100)}%` : ""}` : boxWords(item);
   box.append(
     svg("rect", { x, y, width: BOX.w, height: BOX.h, rx: 7 }),
-    svg("text", { x: x + 10, y: y + 18, class: "nadg-name" }, cut(`${state ? STATES[state] : item.n} ${item.name}`, 23)),
+    svg("text", { x: x + 10, y: y + 18, class: "nadg-name" }, cut(`${state ? STATES[state] : item.n} ${item.name}`, 24)),
     svg("text", { x: x + 10, y: y + 33, class: "nadg-sub" }, cut(words, 25)),
   );
   box.append(svg("title", {}, `${item.name}: ${words}`));
@@ -190,6 +193,7 @@ function around(items, selected) {
 // ---------------------------------------------------------------- the list
 
 function drawList(ui) {
+  if (!ui.plan.subtasks) return;
   const { plan, live } = ui;
   const box = ui.list, total = plan.subtasks.length;
   ui.pad.style.height = `${total * ROW}px`;
@@ -375,7 +379,7 @@ class Editor {
     this.id = item.id;
     this.tab = "code";
     const text = (name, label, props = {}, options = {}) => new Field(ui, item, name, label, h("input", { type: "text", ...props }), options);
-    const area = h("textarea", { rows: 2, class: "nadg-instr", placeholder: "What this subtask should do, in words" });
+    const area = h("textarea", { rows: 1, class: "nadg-instr", placeholder: "What this subtask should do, in words" });
     this.code = new CodeBox(`Code of ${item.name}`);
     this.change = h("span");
     this.title = text("title", null, { class: "nadg-title", "aria-label": "Title", maxlength: 200 }, { typed: true, class: "nadg-grow" });
@@ -385,13 +389,13 @@ class Editor {
       title: this.title,
       instruction: new Field(ui, item, "instruction", null, area, { typed: true, class: "nadg-wide" }),
       code: this.codeField,
-      labels: text("labels", "Needs labels", { placeholder: "any worker" }),
+      labels: text("labels", "Needs labels", { placeholder: "any worker", size: 12 }),
       timeout_s: text("timeout_s", "Timeout (s)", { inputmode: "decimal", size: 6 }),
       memory_mb: text("memory_mb", "Memory (MB)", { inputmode: "numeric", size: 6 }),
       priority: text("priority", "Priority", { inputmode: "numeric", size: 4 }),
       retries: text("retries", "Retries", { inputmode: "numeric", size: 4 }),
       cache: new Field(ui, item, "cache", "Cache", h("select", {}, ["auto", "on", "off"].map((word) => h("option", {}, word)))),
-      id: text("id", "Id", { class: "nadg-mono", spellcheck: "false" }),
+      id: text("id", "Id", { class: "nadg-mono", spellcheck: "false", size: 14 }),
     };
     area.setAttribute("aria-label", "Instruction");
     for (const [name, label] of [["network", "Network"], ["processes_allowed", "Processes"], ["gpu", "GPU"], ["hold", "Hold"]]) {
@@ -598,6 +602,7 @@ class View {
     this.link = new Link(model, (what, answer) => this.answered(what, answer), (health) => this.showHealth(health));
     this.list.addEventListener("scroll", () => drawList(this));
     this.root.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("beforeinput", keepLineBreak, true);
     this.onplan = () => { this.plan = model.get("plan"); this.draw(); };
     this.onlive = () => { this.take(model.get("live")); this.drawLive(); };
     model.on("change:plan", this.onplan);
@@ -629,13 +634,18 @@ class View {
     shell.querySelector(".nadg-steps")?.setAttribute("aria-label", "Pages");
     shell.querySelector(".nadg-status")?.setAttribute("aria-live", "polite");
     for (const box of shell.querySelectorAll(".nadg-message")) box.setAttribute("role", "alert");
-    this.draftKey = (event) => {
-      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !(event.target instanceof HTMLTextAreaElement) || !event.target.closest(".nadg-command")) return;
+    this.shellKey = (event) => {
+      if (event.key !== "Enter") return;
+      const command = event.target instanceof HTMLTextAreaElement && event.target.closest(".nadg-command");
+      const path = event.target instanceof HTMLInputElement && event.target.closest(".nadg-path");
+      if (!(path || (command && (event.ctrlKey || event.metaKey)))) return;
       event.preventDefault();
       event.stopPropagation();
-      this.link.send("draft", { command: event.target.value });
+      if (command) this.link.send("draft", { command: event.target.value });
+      else this.link.send("attach", { path: event.target.value });
     };
-    shell.addEventListener("keydown", this.draftKey, true);
+    shell.addEventListener("keydown", this.shellKey, true);
+    shell.addEventListener("beforeinput", keepLineBreak, true);
   }
 
   draw() {
@@ -790,6 +800,7 @@ class View {
   answered(what, answer) {
     if (what.select && this.wanted?.id === what.select) this.wanted.rev = answer.rev;
     const local = what.key && this.local.get(what.key);
+    if (what.select && !answer.ok) this.wanted = null;
     if (!answer.ok) {
       if (local) { if (local.sent === local.value || local.sent === what.value) local.error = answer.error; }
       else if (what.refused) what.refused(answer.error);
@@ -828,7 +839,8 @@ class View {
   close() {
     this.link.close();
     clearInterval(this.clock);
-    this.shell?.removeEventListener("keydown", this.draftKey, true);
+    this.shell?.removeEventListener("keydown", this.shellKey, true);
+    this.shell?.removeEventListener("beforeinput", keepLineBreak, true);
     this.model.off("change:plan", this.onplan);
     this.model.off("change:live", this.onlive);
   }

@@ -1,0 +1,377 @@
+"""The whole panel over a grid without workers, driven by what a front end would send."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+
+import ipywidgets as w
+import pandas as pd
+import pytest
+
+from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.errors import PlannerError
+from nadg_kernel.model import DataSchema, Plan, Subtask
+from nadg_kernel.panel import Panel
+from nadg_kernel.panel.actions import Step
+from tests.panel.fake_grid import FakeGrid
+
+COMMAND = "profile the reviews"
+REVIEWS = pd.DataFrame({"text": ["good", "bad"], "rating": [5, 1]})
+
+
+class Scripted:
+    """A planner that answers with a plan, or raises."""
+
+    name = "scripted"
+
+    def __init__(self, *subtasks, error=None):
+        self.subtasks, self.error = subtasks, error
+        self.asked = []
+
+    async def draft(self, command, briefing, tell=None):
+        self.asked.append(command)
+        if self.error:
+            raise self.error
+        return Plan(command=command.text, subtasks=self.subtasks, draft=self.subtasks, data=command.data)
+
+
+ONE = Subtask(id="count", title="Count", code='print("hello")\nresult = len(inputs["reviews"])', inputs=("reviews",))
+TWO = Subtask(
+    id="double", title="Double", code='result = inputs["count"] * 2', inputs=("count",), depends_on=("count",)
+)
+
+
+@pytest.fixture
+def make(sent, tmp_path):
+    """A panel over a fake grid with a scripted planner."""
+    made = []
+
+    def build(*subtasks, namespace=None, error=None, **options):
+        grid = FakeGrid(tmp_path, planner=Scripted(*(subtasks or (ONE, TWO)), error=error), **options)
+        panel = Panel(grid, {"reviews": REVIEWS} if namespace is None else namespace)
+        made.append((grid, panel))
+        until(lambda: panel.state.workers or not grid.states)
+        return panel
+
+    yield build
+    for grid, panel in made:
+        panel.close()
+        grid.close()
+        assert not grid.loop.errors
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def settle(panel):
+    """Wait until nothing is on its way any more: the thread is done, and the loop has shown it."""
+    controller = panel._controller
+    for _ in range(2):
+        controller._performer._thread.submit(int).result(20)
+        done = threading.Event()
+        panel._controller.grid.loop.call(done.set)
+        assert done.wait(20)
+    until(lambda: not controller._stale)
+
+
+def find(root, name):
+    """The first widget below with this class."""
+    todo = [root]
+    while todo:
+        widget = todo.pop(0)
+        if name in getattr(widget, "_dom_classes", ()):
+            return widget
+        todo += getattr(widget, "children", ())
+    raise AssertionError(f"no widget with class {name}")
+
+
+class Hand:
+    """A person's hand on a panel: messages of the plan view, and the answers to them."""
+
+    def __init__(self, panel, frontend, sent):
+        self.panel, self.frontend, self.sent = panel, frontend, sent
+        self.view = panel._shell.view
+        self.count = 0
+
+    def __call__(self, op, **fields):
+        self.count += 1
+        ref = f"t{self.count}"
+        self.frontend.send(self.view, op=op, ref=ref, **fields)
+        until(lambda: self.answer(ref))
+        return self.answer(ref)
+
+    def answer(self, ref):
+        contents = [data.get("content") for kind, data in list(self.sent) if kind == "comm_msg"]
+        return next((c for c in contents if isinstance(c, dict) and c.get("ref") == ref), None)
+
+
+@pytest.fixture
+def drafted(make, frontend, sent):
+    """A panel on its Review page, and the hand on it."""
+
+    def build(*subtasks, **options):
+        panel = make(*subtasks, **options)
+        hand = Hand(panel, frontend, sent)
+        hand("draft", command=COMMAND)
+        until(lambda: panel.state.step is Step.REVIEW)
+        settle(panel)
+        return panel, hand
+
+    return build
+
+
+def test_frames_of_the_notebook_are_offered_and_the_only_one_is_attached(make):
+    panel = make(namespace={"reviews": REVIEWS, "_hidden": REVIEWS, "number": 3})
+    until(lambda: panel.state.attached == ("reviews",))
+    settle(panel)
+    assert panel._shell._pick_of["reviews"].description == "reviews · 2 x 2: text, rating"
+    assert panel.state.suggestions
+
+
+def test_a_frame_made_later_is_offered_at_the_next_tick(make, frontend, sent):
+    namespace = {}
+    panel = make(namespace=namespace)
+    namespace["late"] = REVIEWS
+    frontend.send(panel._shell.view, op="tick", rev=panel.state.revision)
+    until(lambda: [offer.name for offer in panel.state.offers] == ["late"])
+
+
+def test_typing_and_clicking_draft(make, frontend):
+    panel = make()
+    command = find(panel, "nadg-command")
+    frontend.set(command, value=COMMAND)
+    until(lambda: panel.state.command == COMMAND)
+    frontend.click(find(panel, "nadg-act1"))
+    until(lambda: panel.state.step is Step.REVIEW)
+    settle(panel)
+    assert command.value == COMMAND
+    assert [item["id"] for item in panel._shell.view.plan["subtasks"]] == ["count", "double"]
+    assert panel._shell.view.live["selected"] == "count"
+
+
+def test_a_click_on_a_checkbox_is_an_intent_and_what_the_panel_sets_is_not(make, frontend):
+    panel = make(namespace={"a": REVIEWS, "b": REVIEWS})
+    until(lambda: set(panel._shell._pick_of) == {"a", "b"})
+    frontend.set(panel._shell._pick_of["b"], value=True)
+    until(lambda: panel.state.attached == ("b",))
+    frontend.set(panel._shell._pick_of["b"], value=False)
+    until(lambda: panel.state.attached == ())
+
+
+def test_the_plan_is_on_disk_at_every_edit(drafted):
+    panel, hand = drafted()
+    assert hand("edit", subtask="count", field="title", value="Tally", burst="b")["ok"]
+    settle(panel)
+    (path,) = (panel._controller.grid.settings.home / "plans").glob("*.json")
+    assert str(path) == panel.state.saved
+    assert Plan.load(path)["count"].title == "Tally"
+    hand("undo")
+    settle(panel)
+    assert Plan.load(path)["count"].title == "Count"
+
+
+def test_a_refused_edit_is_answered_with_words_and_changes_nothing(drafted):
+    panel, hand = drafted()
+    before = panel.state
+    answer = hand("edit", subtask="count", field="timeout_s", value="soon")
+    assert (answer["ok"], answer["error"]) == (False, "timeout in seconds: a number, not 'soon'")
+    assert panel.state.plan is before.plan
+    assert "taken" in hand("edit", subtask="count", field="id", value="double")["error"]
+
+
+def test_an_acknowledgement_comes_after_the_state_that_it_is_about(drafted, sent):
+    _, hand = drafted()
+    sent.clear()
+    answer = hand("edit", subtask="count", field="title", value="Tally")
+    updates = [data["state"] for _, data in sent if data.get("method") == "update" and "live" in data.get("state", {})]
+    assert updates[-1]["live"]["rev"] >= answer["rev"]
+    kinds = [data["method"] for _, data in sent]
+    assert kinds.index("update") < kinds.index("custom")
+
+
+def test_from_command_to_results(drafted):
+    panel, hand = drafted()
+    assert hand("approve", digest=panel.state.plan.digest)["ok"]
+    until(lambda: panel.state.run is not None and panel.state.run.state == "succeeded")
+    settle(panel)
+    live = panel._shell.view.live
+    assert (live["run"]["done"], live["run"]["counts"]) == (2, {"succeeded": 2})
+    assert live["output"]["stdout"] == "hello\n"
+    hand("step", to="results")
+    until(lambda: len(panel.state.results) == 2)
+    settle(panel)
+    outputs = [box.children[1].outputs for box in panel._shell._results.children]
+    assert outputs[1][0]["data"] == {"text/plain": "4"}
+    hand("step", to="history")
+    until(lambda: "run-1" in panel._shell._history.value)
+
+
+def test_a_failure_is_shown_at_its_subtask_and_what_depends_on_it_is_skipped(drafted):
+    panel, hand = drafted(replace(ONE, code="x = 1\nraise ValueError('no <b>good</b>')"), TWO)
+    hand("approve", digest=panel.state.plan.digest)
+    until(lambda: panel.state.run is not None and panel.state.run.state == "failed")
+    settle(panel)
+    live = panel._shell.view.live
+    assert live["run"]["counts"] == {"failed": 1, "skipped": 1}
+    assert (live["output"]["error"]["type"], live["output"]["error"]["line"]) == ("ValueError", 2)
+    hand("step", to="results")
+    until(lambda: panel._shell._results.children)
+    html = panel._shell._results.children[0].children[1].outputs[0]["data"]["text/html"]
+    assert "&lt;b&gt;good" in html
+
+
+def test_controls_reach_the_run(drafted):
+    panel, hand = drafted(step_s=30)
+    hand("approve", digest=panel.state.plan.digest)
+    until(lambda: panel.state.run is not None)
+    assert hand("control", verb="hold", subtask="double")["ok"]
+    assert hand("control", verb="release")["ok"]
+    settle(panel)
+    assert panel._controller.grid.started[0].asked == [("hold", "double"), ("release", None)]
+    refused = hand("approve", digest=panel.state.plan.digest)
+    assert "under way" in refused["error"]
+
+
+def test_the_planners_error_is_told_on_the_command_page_and_the_command_stays(make, frontend, sent):
+    panel = make(error=PlannerError("the model is <busy>"))
+    Hand(panel, frontend, sent)("draft", command=COMMAND)
+    until(lambda: Step.COMMAND in panel.state.notices)
+    settle(panel)
+    assert panel._shell._messages[Step.COMMAND].value == "<div class='nadg-problem'>the model is &lt;busy&gt;</div>"
+    assert (panel.state.command, panel.state.drafting) == (COMMAND, None)
+
+
+def test_an_error_of_ours_is_shown_and_logged_and_the_panel_goes_on(make, frontend, sent, caplog):
+    panel = make(error=ZeroDivisionError("oops"))
+    hand = Hand(panel, frontend, sent)
+    hand("draft", command=COMMAND)
+    until(lambda: Step.COMMAND in panel.state.notices)
+    assert "NADG itself (ZeroDivisionError: oops)" in panel.state.notices[Step.COMMAND]
+    assert any(record.exc_info for record in caplog.records)
+    assert hand("step", to="workers")["ok"]
+
+
+def test_a_message_that_makes_no_sense_is_answered(drafted):
+    _, hand = drafted()
+    assert "does not know" in hand("explode")["error"]
+    assert "NADG itself" in hand("move", subtask="count", by="far")["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.csv", None, "no such file"),
+        ("empty.csv", b"", "is empty"),
+        ("latin.csv", "a\ncaf\xe9\n".encode("latin-1"), "is not UTF-8"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "line 3"),
+    ],
+)
+def test_a_bad_file_is_explained_where_its_path_was_typed(make, frontend, tmp_path, name, content, words):
+    panel = make()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    frontend.set(find(panel, "nadg-path"), value=str(tmp_path / name))
+    frontend.click(panel._shell._attach)
+    until(lambda: Step.COMMAND in panel.state.notices)
+    assert words in panel.state.notices[Step.COMMAND]
+    assert find(panel, "nadg-path").value.endswith(name)
+
+
+def test_a_file_is_attached_and_reaches_the_planner(make, frontend, sent, tmp_path):
+    (tmp_path / "2 reviews.csv").write_text("text,rating\ngood,5\n")
+    panel = make(namespace={})
+    hand = Hand(panel, frontend, sent)
+    assert hand("attach", path=str(tmp_path / "2 reviews.csv"))["ok"]
+    until(lambda: panel.state.attached == ("data_2_reviews",))
+    hand("draft", command=COMMAND)
+    until(lambda: panel.state.plan is not None)
+    assert panel.state.plan.data["data_2_reviews"].columns == ("text", "rating")
+
+
+def test_a_frame_that_is_gone_is_named(make, frontend, sent):
+    namespace = {"reviews": REVIEWS}
+    panel = make(namespace=namespace)
+    until(lambda: panel.state.attached)
+    del namespace["reviews"]
+    Hand(panel, frontend, sent)("draft", command=COMMAND)
+    until(lambda: Step.COMMAND in panel.state.notices)
+    assert "no 'reviews' any more" in panel.state.notices[Step.COMMAND]
+
+
+def test_workers_that_go_change_strip_table_and_approval(drafted):
+    panel, _ = drafted()
+    grid = panel._controller.grid
+    assert panel._shell.view.plan["approval"]["can"]
+    grid.tell_workers(*(replace(state, health=WorkerHealth.OFFLINE, reason="<gone>") for state in grid.states))
+    until(lambda: "0 of 2" in panel._shell._status.value)
+    settle(panel)
+    assert not panel._shell.view.plan["approval"]["can"]
+    assert "&lt;gone&gt;" in panel._shell._workers.value
+
+
+def test_a_view_that_missed_something_gets_everything_again(drafted, sent):
+    panel, hand = drafted()
+    sent.clear()
+    hand.frontend.send(hand.view, op="tick", rev=panel.state.revision)
+    until(lambda: sent)
+    ((_, tock),) = sent
+    assert tock["content"] == {"op": "tock", "rev": panel.state.revision}
+    hand.frontend.send(hand.view, op="tick", rev=-1)
+    until(lambda: len(sent) == 3)
+    assert set(sent[1][1]["state"]) == {"plan", "live"}
+
+
+def test_many_changes_are_shown_at_most_ten_times_a_second(drafted, sent):
+    panel, hand = drafted()
+    sent.clear()
+    began = time.monotonic()
+    for number in range(200):
+        hand.frontend.send(hand.view, op="edit", subtask="count", field="title", value=f"T{number}", ref=f"x{number}")
+    until(lambda: hand.answer("x199"))
+    seconds = time.monotonic() - began
+    pushes = [data for _, data in sent if "plan" in data.get("state", {})]
+    assert len(pushes) <= 10 * seconds + 2
+    assert panel._shell.view.plan["subtasks"][0]["title"] == "T199"
+
+
+def test_a_closed_grid_is_said_in_the_panel(make, frontend):
+    panel = make()
+    panel._controller.grid.close()
+    frontend.click(find(panel, "nadg-act1"))
+    assert "grid of this panel is closed" in panel._shell._messages[Step.COMMAND].value
+
+
+def test_a_saved_plan_is_continued_in_its_file_with_the_notebooks_data(make, frontend, sent, tmp_path):
+    (tmp_path / "plans").mkdir()
+    schema = DataSchema(columns=("text", "rating"), dtypes=("str", "int64"), rows=2)
+    path = Plan(command="count again", subtasks=(ONE,), data={"reviews": schema}).save(tmp_path / "plans" / "old.json")
+    (tmp_path / "plans" / "other.json").write_text("[]")
+    panel = make()
+    dropdown = panel._shell._saved
+    until(lambda: len(dropdown.options) == 2)
+    frontend.set(dropdown, index=1)
+    until(lambda: panel.state.step is Step.REVIEW)
+    settle(panel)
+    assert panel.state.plan.context.attached
+    assert find(panel, "nadg-command").value == "count again"
+    hand = Hand(panel, frontend, sent)
+    hand("edit", subtask="count", field="title", value="Tally")
+    settle(panel)
+    assert json.loads(path.read_text("utf-8"))["subtasks"][0]["title"] == "Tally"
+    hand("approve", digest=panel.state.plan.digest)
+    until(lambda: panel.state.run is not None and panel.state.run.state == "succeeded")
+
+
+def test_two_views_of_one_panel_show_one_state(drafted):
+    panel, _ = drafted()
+    assert isinstance(panel, w.VBox)
+    state = panel._shell.view.get_state()
+    assert {"plan", "live"} <= set(state)  # what a second view is given
+    assert state["plan"]["subtasks"][0]["id"] == "count"
