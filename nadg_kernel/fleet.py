@@ -28,7 +28,8 @@ class Fleet:
         """Know what to start; nothing runs yet."""
         self.engine = HttpEngine([], blobs)
         self._store, self._secret = store, secret
-        self._local_count = local
+        self._local_names = tuple(f"local-{number}" for number in range(1, local + 1))
+        self._failed: set[str] = set()
         self._local = LocalWorkers(local, home, self._local_changed)
         self._listeners: list[Callable[[tuple[WorkerState, ...]], None]] = []
         self._changed = asyncio.Condition()
@@ -57,7 +58,7 @@ class Fleet:
 
     async def wait_ready(self, count: int, timeout: float) -> bool:  # noqa: ASYNC109 - a person's patience, not a scope
         """Wait until `count` workers are ready and have said what they can import; whether they are."""
-        if not self._local_count and not self.engine.snapshot():
+        if not self._local_names and not self.engine.snapshot():
             return False
 
         def enough() -> bool:
@@ -69,6 +70,19 @@ class Fleet:
                 await self._changed.wait_for(enough)
         return enough()
 
+    async def settle(self, timeout: float) -> None:  # noqa: ASYNC109 - as above
+        """Wait until each local worker is ready or has failed to start, so that capacity and imports are known."""
+
+        def settled() -> bool:
+            known = {
+                s.worker_id for s in self.engine.snapshot() if s.health is WorkerHealth.READY and s.modules is not None
+            }
+            return all(name in known or name in self._failed for name in self._local_names)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(settled)
+
     async def close(self) -> None:
         """End the local workers and let the others be."""
         await self._local.close()
@@ -78,8 +92,10 @@ class Fleet:
 
     def _local_changed(self, change: LocalChange) -> None:
         if change.reason:
+            self._failed.add(change.endpoint.worker_id)
             self.engine.lose_worker(change.endpoint, change.reason)
         else:
+            self._failed.discard(change.endpoint.worker_id)
             self.engine.put_worker(change.endpoint)
 
     async def _watched(self) -> None:

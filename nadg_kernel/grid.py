@@ -14,7 +14,7 @@ from nadg_kernel.data import Attached, attach
 from nadg_kernel.errors import DataError, NadgError, PlanFileError, PlannerError, PlanNotApproved, RunNotFound
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.loop import BackgroundLoop
-from nadg_kernel.model import Command, Context, Plan
+from nadg_kernel.model import Command, Context, EventType, Plan
 from nadg_kernel.planners.base import Briefing, Planner
 from nadg_kernel.planners.recipes import suggest
 from nadg_kernel.planners.registry import make_planner
@@ -177,10 +177,19 @@ class Grid:
 
         Raises RunNotFound, or StoreError while its owner is still at it.
         """
+        self._tell_errors()
         plan = self.loop.run(self.store.get_plan(run_id))
         if plan is None:
             raise RunNotFound(run_id)
-        return self.loop.run(self._resumed(run_id, plan, show=show))
+        run = self.loop.run(self._resumed(run_id, plan))
+        if show:
+            run.show()
+        return run
+
+    def unfinished(self) -> list[str]:
+        """Ids of runs in the store that have not ended and that this grid does not drive; newest first."""
+        rows = self.loop.run(self.store.unfinished())
+        return [row.run_id for row in rows if row.run_id not in self.runs_here]
 
     def panel(self) -> Any:
         """The control panel over this grid, to show as the last line of a cell."""
@@ -213,7 +222,7 @@ class Grid:
         return f"Grid({ready} of {len(states)} workers ready, planner {self.planner_name}, history {self.store_name})"
 
     async def _draft(self, command: str, attached: dict[str, Attached], planner: Planner, tell: Tell | None) -> Plan:
-        await self._fleet.wait_ready(1, READY_S)
+        await self._fleet.settle(READY_S)
         schemas = {name: item.schema for name, item in attached.items()}
         context = self._context(attached)
         states = self.worker_states()
@@ -264,6 +273,23 @@ class Grid:
     def _start(self, plan: Plan, data: Mapping[str, Attached], *, show: bool, rehearsal: bool = False) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         refs = {name: item.ref for name, item in data.items()}
+        run = self._made(run_id, plan, refs, rehearsal=rehearsal).start()
+        if show:
+            run.show()
+        return run
+
+    async def _resumed(self, run_id: str, plan: Plan) -> Run:
+        history = [event async for event in self.store.read(run_id)]
+        epoch = await self.store.claim(run_id, this_owner())
+        begun = [event.payload for event in history if event.type is EventType.RUN_STARTED]
+        refs = dict(begun[-1].get("data") or {}) if begun else {}
+        run = self._made(run_id, plan, refs, epoch=epoch, history=history)
+        for event in history:
+            run.progress.apply(event)
+        return run.start()
+
+    def _made(self, run_id: str, plan: Plan, refs: Mapping[str, Any], **more: Any) -> Run:
+        """A run with its runner, each knowing the other."""
         made: list[Run] = []
 
         def listen(event: Event) -> None:
@@ -278,18 +304,11 @@ class Grid:
             blobs=self.blobs,
             owner=this_owner(),
             listener=listen,
-            rehearsal=rehearsal,
+            **more,
         )
-        run = Run(runner, plan=plan, loop=self.loop, blobs=self.blobs, data=refs)
-        made.append(run)
-        self.runs_here[run_id] = run
-        run.start()
-        if show:
-            run.show()
-        return run
-
-    async def _resumed(self, run_id: str, plan: Plan, *, show: bool) -> Run:
-        raise NotImplementedError
+        made.append(Run(runner, plan=plan, loop=self.loop, blobs=self.blobs, data=refs))
+        self.runs_here[run_id] = made[0]
+        return made[0]
 
     def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
         self._tell_errors()

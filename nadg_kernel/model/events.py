@@ -16,7 +16,7 @@ class EventType(StrEnum):
     """
 
     RUN_STARTED = "run_started"
-    """plan (digest), command, planner, owner, rehearsal (bool), resumed (bool)"""
+    """plan (digest), command, planner, owner, rehearsal (bool), resumed (bool), data (name -> ValueRef)"""
     PLAN_REVISED = "plan_revised"
     """digest, by, changed (ids), reset (ids that go back to waiting)"""
     SHARDS_FIXED = "shards_fixed"
