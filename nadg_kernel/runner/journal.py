@@ -1,0 +1,81 @@
+"""The run's own journal: numbers events, makes them durable in batches, and only then tells whoever listens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.model import Event, EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from nadg_kernel.stores.base import Store
+
+
+class Journal:
+    """Events of one run in one epoch. `seq` goes on where the journal ended."""
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        clock: Callable[[], datetime],
+        listener: Callable[[Event], None] | None,
+    ) -> None:
+        """Start empty; `epoch` and `seq` are set by the runner once it owns the run."""
+        self.epoch = 0
+        self.seq = 0
+        self._store, self._run_id, self._clock, self._listener = store, run_id, clock, listener
+        self._batch: list[Event] = []
+
+    def add(
+        self,
+        kind: EventType,
+        subtask: str | None = None,
+        shard: int | None = None,
+        attempt_id: str | None = None,
+        payload: dict[str, Any] | None = None,
+    ) -> Event:
+        """Number an event and keep it for the next `flush`."""
+        self.seq += 1
+        event = self.unwritten(kind, subtask, shard, attempt_id, payload, seq=self.seq)
+        self._batch.append(event)
+        return event
+
+    def unwritten(
+        self,
+        kind: EventType,
+        subtask: str | None = None,
+        shard: int | None = None,
+        attempt_id: str | None = None,
+        payload: dict[str, Any] | None = None,
+        *,
+        seq: int = 0,
+    ) -> Event:
+        """An event that is not part of the journal."""
+        return Event(
+            run_id=self._run_id,
+            epoch=self.epoch,
+            seq=seq,
+            at=self._clock(),
+            type=kind,
+            subtask=subtask,
+            shard=shard,
+            attempt_id=attempt_id,
+            payload=payload or {},
+        )
+
+    async def flush(self) -> None:
+        """Make everything durable, then tell the listener in order. Raises StaleEpoch and other StoreErrors."""
+        if not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        await self._store.append(self._run_id, self.epoch, batch)
+        for event in batch:
+            self.tell(event)
+
+    def tell(self, event: Event) -> None:
+        """Tell the listener about an event."""
+        if self._listener is not None:
+            self._listener(event)
