@@ -68,11 +68,11 @@ class SqliteStore:
         """Finish what was asked for and release the file."""
         async with self._opening:
             writer, readers, self._writer, self._readers = self._writer, self._readers, None, None
-            loop = asyncio.get_running_loop()
+            # Not in an executor: at the interpreter's exit, where a forgotten grid is closed, those take no more work.
             if readers is not None:
-                await loop.run_in_executor(None, readers.close)
+                readers.close()
             if writer is not None:
-                await loop.run_in_executor(None, writer.close)
+                writer.close()
 
     async def create_run(self, run_id: str, plan: Plan, owner: Owner, *, rehearsal: bool = False) -> int:
         """See Store. Raises StoreError if the run exists."""

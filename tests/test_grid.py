@@ -1,0 +1,210 @@
+"""The front door with everything real behind it: recipes, local workers, SQLite."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nadg_kernel import (
+    DataError,
+    Grid,
+    Plan,
+    PlanFileError,
+    PlanNotApproved,
+    RunFailed,
+    RunNotFound,
+    RunState,
+    sample_reviews,
+)
+
+COMMAND = "Analyze customer sentiment from reviews, generate a summary report, and create data visualizations"
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    with Grid(home=tmp_path_factory.mktemp("grid"), planner="recipes") as grid:
+        yield grid
+
+
+def small(**code: str) -> Plan:
+    plan = Plan(command="small")
+    for name, text in code.items():
+        plan = plan.add(id=name, code=text, depends_on=[need for need in code if f'inputs["{need}"]' in text])
+    return plan
+
+
+def test_the_command_of_the_readme(grid):
+    reviews = sample_reviews()
+    plan = grid.plan(COMMAND, data={"reviews": reviews})
+    assert plan.problems == ()
+    assert plan["sentiment"].map is not None
+    run = grid.run(plan.approve()).wait(90)
+    assert run.state is RunState.SUCCEEDED, run
+    scored = pd.concat(run["sentiment"].value)
+    assert len(scored) == len(reviews)
+    assert scored["sentiment_score"].between(-1, 1).all()
+    assert f"{len(reviews)} rows" in run["report"].value
+    assert len(run["charts"].displays) >= 2
+    history = grid.history(run=run.id)
+    assert sorted(history["subtask"]) == ["charts", "report", "sentiment"]
+    assert len(grid.attempts(run=run.id)) == 2 + plan["sentiment"].map.shards
+    assert run.frame()["state"].tolist() == ["succeeded"] * 3
+
+
+def test_a_failure_is_a_result_with_the_persons_own_traceback(grid):
+    plan = small(a="result = 1", b='x = inputs["a"]\nresult = x / 0', c='result = inputs["b"]')
+    run = grid.run(plan.approve()).wait(60)
+    assert run.state is RunState.FAILED
+    assert run.frame()["state"].tolist() == ["succeeded", "failed", "skipped"]
+    error = run["b"].error
+    assert (error["type"], error["line"]) == ("ZeroDivisionError", 2)
+    assert "result = x / 0" in error["traceback"]
+    assert "nadg" not in error["traceback"]
+    with pytest.raises(RunFailed, match="ZeroDivisionError"):
+        _ = run["b"].value
+    fixed = plan.edit("b", code='result = inputs["a"] / 2').approve()
+    run.revise(fixed)
+    run.wait(60)
+    assert run.state is RunState.SUCCEEDED
+    assert run["c"].value == 0.5
+    assert run.frame()["attempts"].tolist() == [1, 1, 1]
+
+
+def test_hold_release_cancel_and_rerun(grid):
+    plan = small(a="result = 1", b='result = inputs["a"] + 1').hold("b")
+    run = grid.run(plan.approve()).wait(60)
+    assert run.state is RunState.PAUSED
+    run.hold("b", on=False)
+    assert run.wait(60).results() == {"a": 1, "b": 2}
+    run.rerun("b")
+    assert run.wait(60).state is RunState.SUCCEEDED
+    slow = grid.run(small(a="import time\nprint('up', flush=True)\ntime.sleep(60)").approve())
+    slow.cancel()
+    assert slow.wait(30).state is RunState.CANCELLED
+
+
+def test_drafts_and_changed_plans_do_not_run(grid):
+    plan = small(a="result = 1")
+    with pytest.raises(PlanNotApproved, match="draft"):
+        grid.run(plan)
+    raw = plan.approve().to_json()
+    raw["subtasks"][0]["code"] = "result = 2"
+    with pytest.raises(PlanFileError, match="changed since its approval"):
+        grid.run(Plan.from_json(raw))
+
+
+def test_an_approved_plan_runs_on_new_rows_and_refuses_another_schema(grid):
+    first = pd.DataFrame({"n": [1, 2, 3]})
+    plan = grid.check(Plan(command="sum", data={}), {"t": first})
+    plan = Plan(command="sum", data={"t": plan.context.attached["t"].schema})
+    plan = Plan.from_json(plan.add(id="s", code='result = int(inputs["t"]["n"].sum())').approve().to_json())
+    assert grid.run(plan, {"t": first}).wait(60)["s"].value == 6
+    assert grid.run(plan, {"t": pd.DataFrame({"n": [10, 20]})}).wait(60)["s"].value == 30
+    with pytest.raises(DataError, match="column 'n' is missing"):
+        grid.run(plan, {"t": pd.DataFrame({"m": [1]})})
+    with pytest.raises(DataError, match=r"needs the data 't'"):
+        grid.run(plan)
+    with pytest.raises(DataError, match="Python names"):
+        grid.plan("sum", data={"a b": first})
+
+
+def test_documents(grid, tmp_path):
+    run = grid.run(small(a="result = 40", b='result = inputs["a"] + 2').approve(by="ann <script>")).wait(60)
+    page = run.export(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "ann &lt;script&gt;" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    import nbformat
+
+    notebook = nbformat.read(run.to_notebook(tmp_path / "plain.ipynb"), 4)
+    nbformat.validate(notebook)
+    scope: dict = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, scope)  # noqa: S102 - our own text
+    assert scope["values"] == {"a": 40, "b": 42}
+    other = grid.run(small(a="result = 41", b='result = inputs["a"] + 1').approve()).wait(60)
+    compared = run.compare(other).set_index("id")
+    assert compared["same_code"].tolist() == [False, False]
+    assert compared["same_result"].tolist() == [False, True]
+
+
+def test_unknown_runs_are_named(grid):
+    with pytest.raises(RunNotFound, match="no run 'nope'"):
+        grid.resume("nope")
+
+
+def test_without_workers_the_run_says_what_it_waits_for(tmp_path):
+    with Grid(home=tmp_path, local_workers=0, planner="recipes") as grid:
+        run = grid.run(small(a="result = 1").approve())
+        with pytest.raises(TimeoutError, match="still running"):
+            run.wait(1)
+        assert "worker" in repr(run)
+
+
+KILLED = """
+    import sys
+    from nadg_kernel import Grid, Plan
+    grid = Grid(home=sys.argv[1], planner="recipes")
+    plan = Plan(command="slow").add(id="a", code="result = 1")
+    code = "import time\\nprint('in b', flush=True)\\ntime.sleep(3)\\nresult = inputs['a'] + 1"
+    plan = plan.add(id="b", code=code, depends_on=["a"])
+    run = grid.run(plan.approve())
+    run.subscribe(lambda e: print(run.id, flush=True) if "in b" in str(e.payload) else None)
+    run.wait(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_killed_kernel_leaves_no_worker_and_its_run_can_be_resumed(tmp_path):
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        run_id = child.stdout.readline().strip()
+        found = subprocess.run(["pgrep", "-P", str(child.pid)], capture_output=True, text=True, check=True)
+        workers = found.stdout.split()
+        assert len(workers) == 2
+        child.kill()
+    gone_within(workers, 5)
+    with Grid(home=tmp_path, planner="recipes") as grid:
+        assert grid.unfinished() == [run_id]
+        run = grid.resume(run_id).wait(60)
+        assert run.results() == {"a": 1, "b": 2}
+        assert run.frame().set_index("id")["attempts"].to_dict() == {"a": 1, "b": 2}
+        assert grid.unfinished() == []
+
+
+def gone_within(pids, seconds):
+    import time
+
+    deadline = time.monotonic() + seconds
+    while alive := [pid for pid in pids if state(pid) != "Z"]:
+        assert time.monotonic() < deadline, f"still there: {alive}"
+        time.sleep(0.05)
+
+
+def state(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_a_grid_that_nobody_closed_ends_without_a_word(tmp_path):
+    code = (
+        "import sys; from nadg_kernel import Grid, Plan; grid = Grid(home=sys.argv[1], planner='recipes');"
+        "run = grid.run(Plan(command='x').add(id='a', code='result = 5').approve()).wait(60); print(run['a'].value)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "5", "")
