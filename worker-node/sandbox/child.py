@@ -52,7 +52,8 @@ def enter(fork: Fork, confinement: Confinement, parent: int, fds: tuple[int, int
         header, blobs = _read_task()
         if header is None:
             os._exit(GONE)
-        limits.apply(**header["rlimits"])
+        if header["rlimits"] is not None:
+            limits.apply(**header["rlimits"])
         task.run(header, blobs, _Channel(CHANNEL))
     except BaseException as error:  # noqa: BLE001 - as above
         os.write(2, f"the task's channel broke: {error!r}\n".encode(errors="backslashreplace"))

@@ -19,18 +19,34 @@ def before_fork() -> None:
         resource.setrlimit(kind, (0, 0))
 
 
-def apply(*, timeout_s: float, memory_mb: int, disk_mb: int, tasks: int | None, cpus: int) -> None:
-    """Limit the calling process, and with it all that it will start, one by one.
+def apply(*, timeout_s: float, memory_mb: int | None, disk_mb: int, tasks: int | None, cpus: int) -> None:
+    """Limit the calling process, and one by one all that it will start.
 
     `memory_mb` counts on top of the address space that the process has already. `tasks` bounds the threads and
-    processes of its user id; None leaves them be.
+    processes of its user id. None leaves either be.
     """
-    _lower(resource.RLIMIT_AS, address_space() + memory_mb * MB)
+    if memory_mb is not None:
+        _lower(resource.RLIMIT_AS, address_space() + memory_mb * MB)
     _lower(resource.RLIMIT_CPU, int(timeout_s * cpus) + CPU_MARGIN_S)
     _lower(resource.RLIMIT_FSIZE, disk_mb * MB)
     _lower(resource.RLIMIT_NOFILE, DESCRIPTORS)
     if tasks is not None:
         _lower(resource.RLIMIT_NPROC, tasks)
+
+
+def tasks_of_user(capacity: int) -> int:
+    """Threads and processes that this worker's user id may reach, tasks included, when tasks share it.
+
+    Far above what it has now, because other programs of the same user count too; the watch holds each task to its own.
+    """
+    now, me = 0, os.getuid()
+    for entry in os.scandir("/proc"):
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid == me:
+                now += len(os.listdir(f"{entry.path}/task"))  # noqa: PTH208
+        except OSError:
+            continue  # it ended meanwhile
+    return 2 * now + capacity * THREADS + 512
 
 
 def address_space() -> int:

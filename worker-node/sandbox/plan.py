@@ -15,7 +15,6 @@ class ZygotePlan:
     off: list[str]
     """Layers that are switched off (tests only)."""
     preload: list[str]
-    capacity: int
     uid_base: int | None
     """Slot n runs as this user id plus n; None keeps the worker's own."""
 

@@ -35,6 +35,7 @@ class Running:
         self.recorder = recorder
         self.verdict: Verdict | None = None
         self._loop = asyncio.get_running_loop()
+        self.began = self._loop.time()
         self._eof = self._loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
         self._pipes: dict[str, int] = {"stdout": process.out, "stderr": process.err}

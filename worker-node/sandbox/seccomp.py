@@ -34,6 +34,7 @@ _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
 _PR_SET_PDEATHSIG = 1
 
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 

@@ -43,6 +43,11 @@ def lost(why: str) -> Verdict:
     return Outcome.LOST, ErrorDetail(type="WorkerLost", message=why)
 
 
+def rejected(why: str) -> Verdict:
+    """The worker does not take it."""
+    return Outcome.REJECTED, ErrorDetail(type="Rejected", message=why)
+
+
 def judge_end(end: dict[str, Any] | None) -> Judgement | None:
     """What the task's own END frame says; None without one."""
     if end is None:
