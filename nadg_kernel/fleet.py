@@ -33,17 +33,19 @@ class Fleet:
         self._local = LocalWorkers(local, home, self._local_changed)
         self._listeners: list[Callable[[tuple[WorkerState, ...]], None]] = []
         self._changed = asyncio.Condition()
+        self._listed = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the local workers, add the registered ones, and watch them until `close`."""
+        """Add the registered workers, start the local ones, and watch them until `close`."""
         await self.engine.start()
         self._watch = asyncio.create_task(self._watched())
-        await self._local.start()
         for row in await self._store.workers():
             # Without the secret there is no token to send: the worker stays known and is not asked.
             token = worker_token(self._secret, row.url, row.generation) if self._secret else None
             self.engine.put_worker(WorkerEndpoint(worker_id=row.worker_id, url=row.url, token=token))
+        self._listed.set()
+        await self._local.start()
         await self._watch
 
     def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
@@ -58,16 +60,18 @@ class Fleet:
 
     async def wait_ready(self, count: int, timeout: float) -> bool:  # noqa: ASYNC109 - a person's patience, not a scope
         """Wait until `count` workers are ready and have said what they can import; whether they are."""
-        if not self._local_names and not self.engine.snapshot():
-            return False
 
         def enough() -> bool:
             states = self.engine.snapshot()
             return sum(s.health is WorkerHealth.READY and s.modules is not None for s in states) >= count
 
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(enough)
+            async with asyncio.timeout(timeout):
+                await self._listed.wait()
+                if not self._local_names and not self.engine.snapshot():
+                    return False  # nobody is there to wait for
+                async with self._changed:
+                    await self._changed.wait_for(enough)
         return enough()
 
     async def settle(self, timeout: float) -> None:  # noqa: ASYNC109 - as above
