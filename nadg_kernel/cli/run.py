@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nadg_kernel.run import Run
 
 STDOUT = "-"
+READY_S = 15.0
 SHOWN_LINES = 40
 """Lines of each result that are printed after a run; the JSON holds all."""
 
@@ -47,6 +48,8 @@ def run(options: Options) -> int:
         raise SettingsError(message)
     data = parse_data(options.data)
     _check_targets(options)
+    if options.plan is not None:
+        Plan.load(options.plan)  # what is no plan is said before any worker starts
     console = make_console(stderr=options.json_file == STDOUT)
     from nadg_kernel.grid import Grid
 
@@ -54,7 +57,7 @@ def run(options: Options) -> int:
         plan = _prepared(grid, options, data, console)
         if plan is None:
             return Code.BAD_INPUT
-        _require_worker(grid)
+        _require_worker(grid, waited=options.plan is not None)
         handle = grid.run(plan, data, show=False)
         return _followed(handle, options, console)
 
@@ -96,7 +99,7 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], console: Cons
     if options.plan is None:
         plan = grid.plan(options.command or "", data)
     else:
-        grid.wait_ready()
+        grid.wait_ready(timeout=READY_S)  # so that problems name imports that no worker has
         attached = grid.check(Plan(command=""), data).context.attached
         schemas: dict[str, DataSchema] = {name: item.schema for name, item in attached.items()}
         plan = planfile.load(options.plan, schemas)
@@ -151,8 +154,8 @@ def _saved(plan: Plan, options: Options, console: Console) -> Plan:
     return plan
 
 
-def _require_worker(grid: Grid) -> None:
-    if grid.wait_ready():
+def _require_worker(grid: Grid, *, waited: bool) -> None:
+    if grid.wait_ready(timeout=0.1 if waited else READY_S):
         return
     states = grid.worker_states()
     if not states:
