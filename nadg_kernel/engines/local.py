@@ -271,23 +271,24 @@ class _Process:
         return thread
 
     def _read_stdout(self) -> None:
-        stream = _stream(self._popen.stdout)
-        port: int | None = None
-        try:
-            port = int(json.loads(stream.readline(_LINE_CHARS * 4))["port"])
-        except (ValueError, KeyError, TypeError):
-            port = None
-        self._tell(self._announced, port)
-        while stream.read(65_536):
-            pass  # nothing more is promised; a full pipe would stop the worker
+        with _stream(self._popen.stdout) as stream:
+            port: int | None = None
+            try:
+                port = int(json.loads(stream.readline(_LINE_CHARS * 4))["port"])
+            except (ValueError, KeyError, TypeError):
+                port = None
+            self._tell(self._announced, port)
+            while stream.read(65_536):
+                pass  # nothing more is promised; a full pipe would stop the worker
 
     def _read_stderr(self) -> None:
-        stream = _stream(self._popen.stderr)
-        while line := stream.readline(_LINE_CHARS):
-            self._errors.append(line.decode("utf-8", "replace").rstrip())
+        with _stream(self._popen.stderr) as stream:
+            while line := stream.readline(_LINE_CHARS):
+                self._errors.append(line.decode("utf-8", "replace").rstrip())
 
     def _wait(self) -> None:
         code = self._popen.wait()
+        self._close_pipe()
         for reader in self._readers:
             reader.join(1.0)  # its last words; a child of its own may hold the pipe longer
         self._tell(self._announced, None)

@@ -39,8 +39,9 @@ class SseParser:
             begin = end + 1
             if line:
                 self._field(line)
-            elif self._data:
-                events.append(SseEvent(self._type or "message", b"\n".join(self._data)))
+            else:
+                if self._data:
+                    events.append(SseEvent(self._type or "message", b"\n".join(self._data)))
                 self._type, self._data, self._size = "", [], 0
         del self._buffer[:begin]
         self._scanned = len(self._buffer)

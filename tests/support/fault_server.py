@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Self
@@ -52,7 +53,8 @@ class FaultServer:
     `script(method, path, *behaviours)`: one per request in order, the last one for all that follow.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.calls: list[Call] = []
         self.connections = 0
         self._scripts: list[tuple[str, str, list[Behaviour]]] = []
@@ -61,7 +63,7 @@ class FaultServer:
         self.boot_id = BOOT
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         return self
