@@ -30,7 +30,7 @@ PASSED_ON = frozenset(
     }
 )  # fmt: skip
 """All that a worker sees of the kernel's environment: what it takes to start Python, and no secret."""
-READY_S = 30.0
+READY_S = 60.0
 BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0)
 """Waits before restarts in a row; a worker that ran for `STEADY_S` begins anew."""
 STEADY_S = 20.0
@@ -161,8 +161,9 @@ class _Keeper:
             return
         if self._process is not None:
             await self._process.end()
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        while not self._task.done():  # before Python 3.12 a wait that ends just now swallows the cancellation
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=0.2)
         if self._process is not None:  # started between the two
             await self._process.end()
         if not self._task.cancelled() and (error := self._task.exception()) is not None:
