@@ -1,4 +1,4 @@
-"""Attempts under way: who follows them, and their output on its way to the journal, at most so many times a second."""
+"""One attempt under way, and its output on its way to the journal, at most so many times a second."""
 
 from __future__ import annotations
 
@@ -60,3 +60,8 @@ class Flight:
     over: bool = False
     kill_by: float | None = None
     """When to stop waiting for the end of an attempt that was cancelled."""
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Subtask, shard and attempt id, as events carry them."""
+        return self.spec.subtask, self.spec.shard, self.spec.attempt_id

@@ -1,0 +1,82 @@
+"""The workers as a runner knows them: what is news of them, and who could take a subtask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.runner.caching import environment, imported_modules
+from nadg_kernel.scheduler import labels_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.model import Subtask
+
+MODULE = "import "
+"""Prefix of the label that stands for an importable module, between runner and scheduler only."""
+
+
+class News(NamedTuple):
+    """A worker's state: as it is journalled, as the scheduler is told, and whether the journal needs it."""
+
+    payload: dict[str, Any]
+    told: dict[str, Any]
+    new: bool
+
+
+class Roster:
+    """Last known states by worker id."""
+
+    def __init__(self) -> None:
+        """Nobody is known."""
+        self.states: dict[str, WorkerState] = {}
+        self._seen: dict[str, tuple[Any, ...]] = {}
+
+    def update(self, state: WorkerState, subtasks: Iterable[Subtask]) -> News:
+        """Take a worker's state over. It offers those of the modules that the subtasks import; all if unknown."""
+        self.states[state.worker_id] = state
+        payload = {
+            "worker": state.worker_id,
+            "state": str(WorkerHealth(state.health)),
+            "capacity": state.capacity,
+            "labels": sorted(state.labels),
+            "reason": state.reason,
+            "latency_ms": state.latency_ms,
+            "boot_id": state.boot_id,
+        }
+        seen = (payload["state"], state.capacity, state.labels, state.reason, state.boot_id)
+        new = self._seen.get(state.worker_id) != seen
+        self._seen[state.worker_id] = seen
+        needed = frozenset(label for item in subtasks for label in modules_needed(item))
+        offered = needed if state.modules is None else needed & _modules_offered(state)
+        return News(payload, {**payload, "labels": [*payload["labels"], *sorted(offered)]}, new)
+
+    def remove(self, worker_id: str) -> News:
+        """Forget a worker that is no longer there."""
+        del self.states[worker_id]
+        self._seen.pop(worker_id, None)
+        payload: dict[str, Any] = {"worker": worker_id, "state": "removed", "capacity": 0, "labels": []}
+        return News(payload, payload, new=True)
+
+    def environments(self, subtask: Subtask) -> frozenset[str]:
+        """The different surroundings that workers who could take it would give its code."""
+        able = [state for state in self.states.values() if needs(subtask) <= state.labels | _modules_offered(state)]
+        return frozenset(found for state in able if (found := environment(subtask.code, state)) is not None)
+
+
+def needs(subtask: Subtask) -> frozenset[str]:
+    """Labels that a worker must offer, the modules that the code imports among them."""
+    return labels_needed(subtask) | modules_needed(subtask)
+
+
+def modules_needed(subtask: Subtask) -> frozenset[str]:
+    """The labels of the modules that the code imports."""
+    if subtask.kind != "python":
+        return frozenset()
+    return frozenset(MODULE + name for name in imported_modules(subtask.code))
+
+
+def _modules_offered(state: WorkerState) -> frozenset[str]:
+    return frozenset(MODULE + name for name in state.modules or ())
