@@ -55,12 +55,12 @@ def spec(attempt_id="a1", code="result = 42", **fields):
     return AttemptSpec(attempt_id=attempt_id, code=code, **{**values, **fields})
 
 
-async def all_of(stream, within=20):
+async def all_of(stream, within=60):
     async with asyncio.timeout(within):
         return [event async for event in stream]
 
 
-async def end_of(stream, within=20):
+async def end_of(stream, within=60):
     """The payload of the one `ended`, which is the last event."""
     events = await all_of(stream, within)
     assert [event.type for event in events].count("ended") == 1
@@ -68,7 +68,7 @@ async def end_of(stream, within=20):
     return events[-1].data
 
 
-async def until(engine, worker_id, wanted, within=10):
+async def until(engine, worker_id, wanted, within=60):
     """The first state of a worker that is as wanted."""
     async with asyncio.timeout(within):
         async for state in engine.workers():

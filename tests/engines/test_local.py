@@ -182,7 +182,7 @@ class TestStart:
 
         workers = LocalWorkers(1, tmp_path / "home", changed, folder=self.script(tmp_path, text))
         assert await workers.start() == ()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await over.wait()
         assert len(changes) == 4
         import re
@@ -283,7 +283,7 @@ def test_one_worker_that_is_killed_leaves_its_sibling(tmp_path):
         await workers.start()
         first, second = (keeper._process for keeper in workers._keepers)
         first._close_pipe()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await first.ended()
         assert second._popen.poll() is None
         await workers.close()
