@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nadg_kernel.errors import StoreError
-from nadg_kernel.model import Event, EventType, RunState, SubtaskState
+from nadg_kernel.model import Event, EventType, Plan, RunState, SubtaskState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
@@ -126,6 +126,18 @@ def _facts(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one per type
     if kind is EventType.RUN_ENDED:
         return {"state": str(RunState(payload["state"])), "reason": clean(payload.get("reason") or None)}
     return {}
+
+
+def edit_rows(plan: Plan) -> list[dict[str, Any]]:
+    """One row per changed field of each edit: at, by, kind, subtask, field, before, after (values as JSON)."""
+    rows = []
+    for edit in plan.edits:
+        changes: Mapping[str, tuple[Any, Any]] = edit.changes or {"": (None, None)}
+        for name, pair in changes.items():
+            before, after = (None if value is None else json.dumps(value, default=str) for value in pair)
+            about = {"at": edit.at, "by": clean(edit.by), "kind": edit.kind, "subtask": clean(edit.subtask)}
+            rows.append({**about, "field": clean(name), "before": before, "after": after})
+    return rows
 
 
 def number(value: object) -> float | None:

@@ -6,11 +6,10 @@ kind of event sets columns of its own.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import Event, EventType, Plan
-from nadg_kernel.stores.facts import ENDED, clean, micros
+from nadg_kernel.stores.facts import ENDED, clean, edit_rows, micros
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,19 +51,8 @@ def project_plan(connection: sqlite3.Connection, run_id: str, plan: Plan) -> Non
     connection.executemany(
         """insert or ignore into edits (run_id, at, "by", kind, subtask, field, "before", "after")
         values (?, ?, ?, ?, ?, ?, ?, ?)""",
-        list(edit_rows(run_id, plan)),
+        [(run_id, micros(row.pop("at")), *row.values()) for row in edit_rows(plan)],
     )
-
-
-def edit_rows(run_id: str, plan: Plan) -> list[tuple[Any, ...]]:
-    """(run_id, at, by, kind, subtask, field, before, after) per changed field; the values as JSON."""
-    rows: list[tuple[Any, ...]] = []
-    for edit in plan.edits:
-        changes = edit.changes or {"": (None, None)}
-        for name, (before, after) in changes.items():
-            pair = tuple(None if value is None else json.dumps(value, default=str) for value in (before, after))
-            rows.append((run_id, micros(edit.at), clean(edit.by), edit.kind, clean(edit.subtask), clean(name), *pair))
-    return rows
 
 
 def _intended(connection: sqlite3.Connection, event: Event, found: dict[str, Any]) -> None:

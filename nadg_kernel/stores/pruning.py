@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _ENDED = ", ".join(f"'{state}'" for state in sorted(ENDED))
 _OLD = f"select run_id from runs where state in ({_ENDED}) and ended_at < ?"  # noqa: S608 - our own words
-_WITH_RESULTS = (EventType.ATTEMPT_ENDED, EventType.SHARD_CACHED, EventType.ATTEMPT_PROGRESS)
+_RESULT_KEYS = frozenset({"result", "stdout", "stderr", "displays"})
+WITH_RESULTS = (EventType.ATTEMPT_ENDED, EventType.SHARD_CACHED, EventType.ATTEMPT_PROGRESS)
 _TABLES = ("events", "attempts", "shards", "subtasks", "edits", "plans", "blob_refs", "outbox")
 
 
@@ -30,15 +31,13 @@ def prune(connection: sqlite3.Connection, before: int) -> dict[str, int]:
 
 def prune_results(connection: sqlite3.Connection, before: int) -> dict[str, int]:
     """Empty the results and output of runs that ended before a time; their outcomes, errors and plans stay."""
-    kinds = ", ".join("?" * len(_WITH_RESULTS))
+    kinds = ", ".join("?" * len(WITH_RESULTS))
     sql = f"select rowid, payload from events where run_id in ({_OLD}) and type in ({kinds})"  # noqa: S608
     emptied = 0
-    for rowid, payload in connection.execute(sql, (before, *_WITH_RESULTS)).fetchall():
-        values = json.loads(payload)
-        kept = {name: value for name, value in values.items() if name not in _RESULT_KEYS}
-        if len(kept) < len(values):
-            text = json.dumps({**kept, "pruned": True}, separators=(",", ":"))
-            connection.execute("update events set payload = ? where rowid = ?", (text, rowid))
+    for rowid, payload in connection.execute(sql, (before, *WITH_RESULTS)).fetchall():
+        slim = without_results(payload)
+        if slim is not None:
+            connection.execute("update events set payload = ? where rowid = ?", (slim, rowid))
             emptied += 1
     counts = {"results": emptied}
     for table in ("cache", "blob_refs"):
@@ -49,4 +48,8 @@ def prune_results(connection: sqlite3.Connection, before: int) -> dict[str, int]
     return counts
 
 
-_RESULT_KEYS = frozenset({"result", "stdout", "stderr", "displays"})
+def without_results(payload: str) -> str | None:
+    """An event's encoded payload without results and output; None if it has none."""
+    values = json.loads(payload)
+    kept = {name: value for name, value in values.items() if name not in _RESULT_KEYS}
+    return None if len(kept) == len(values) else json.dumps({**kept, "pruned": True}, separators=(",", ":"))

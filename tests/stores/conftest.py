@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nadg_kernel.stores.sqlite import SqliteStore
+from nadg_kernel.stores.supabase import SupabaseStore
+from tests.supabase.server import Project
 
 
 class Clock:
@@ -43,9 +45,25 @@ async def opened(store):
         await store.close()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def project():
+    """A Supabase project of this test session's own, with the schema and no rows."""
+    found = Project()
+    yield found
+    found.close()
+
+
+SUPABASE = pytest.mark.xdist_group("supabase")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("supabase", marks=SUPABASE)])
 async def store(request, tmp_path, clock, dead):
-    async with opened(
-        SqliteStore(tmp_path / "nadg.db", clock=clock, is_dead=lambda owner: owner["pid"] in dead)
-    ) as store:
+    options = {"clock": clock, "is_dead": lambda owner: owner["pid"] in dead}
+    if request.param == "sqlite":
+        made = SqliteStore(tmp_path / "nadg.db", **options)
+    else:
+        project = request.getfixturevalue("project")
+        project.empty()
+        made = SupabaseStore(project.url, project.secret, **options)
+    async with opened(made) as store:
         yield store
