@@ -37,7 +37,7 @@ class Roster:
     def update(self, state: WorkerState, subtasks: Iterable[Subtask]) -> News:
         """Take a worker's state over. It offers those of the modules that the subtasks import; all if unknown."""
         self.states[state.worker_id] = state
-        payload = {
+        payload: dict[str, Any] = {
             "worker": state.worker_id,
             "state": str(WorkerHealth(state.health)),
             "capacity": state.capacity,
