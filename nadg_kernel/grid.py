@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel import history
 from nadg_kernel.data import Attached, attach
-from nadg_kernel.errors import DataError, NadgError, PlanFileError, PlannerError, PlanNotApproved, RunNotFound
+from nadg_kernel.errors import (
+    DataError,
+    NadgError,
+    PlanFileError,
+    PlanHasProblems,
+    PlannerError,
+    PlanNotApproved,
+    RunNotFound,
+)
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import Command, Context, EventType, Plan
 from nadg_kernel.planners.base import Briefing, Planner
 from nadg_kernel.planners.recipes import suggest
 from nadg_kernel.planners.registry import make_planner
+from nadg_kernel.rehearsal import ROWS, rehearsed, sampled
 from nadg_kernel.run import Run
 from nadg_kernel.runner import Runner
 from nadg_kernel.settings import Settings, load_settings
@@ -138,7 +147,29 @@ class Grid:
             raise PlanFileError(message)
         attached = {**plan.context.attached, **self._attach(data)}
         needed = self._needed(plan, attached)
-        return self._start(plan, needed, show=show)
+        return self._start(plan, {name: item.ref for name, item in needed.items()}, show=show)
+
+    def rehearse(
+        self,
+        plan: Plan,
+        data: Mapping[str, object] | None = None,
+        *,
+        rows: int = ROWS,
+        subtask: str | None = None,
+        show: bool = True,
+    ) -> Run:
+        """Run a draft on the first `rows` of its data, or one subtask and what it needs, before it is approved.
+
+        Calling this approves just that: the code runs confined, without network or processes, and the journal calls
+        the run a rehearsal. Raises PlanHasProblems where the part cannot run, or DataError.
+        """
+        self._tell_errors()
+        part = rehearsed(plan, subtask)
+        if blocking := [problem for problem in part.problems if problem.blocks]:
+            raise PlanHasProblems(blocking)
+        needed = self._needed(part, {**plan.context.attached, **self._attach(data)})
+        refs = sampled({name: item.ref for name, item in needed.items()}, rows, self.blobs)
+        return self._start(part, refs, show=show, rehearsal=True)
 
     def worker_states(self) -> tuple[WorkerState, ...]:
         """Every worker as last seen, without asking."""
@@ -270,9 +301,8 @@ class Grid:
             out[name] = item
         return out
 
-    def _start(self, plan: Plan, data: Mapping[str, Attached], *, show: bool, rehearsal: bool = False) -> Run:
+    def _start(self, plan: Plan, refs: Mapping[str, Any], *, show: bool, rehearsal: bool = False) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        refs = {name: item.ref for name, item in data.items()}
         run = self._made(run_id, plan, refs, rehearsal=rehearsal).start()
         if show:
             run.show()

@@ -16,6 +16,7 @@ from nadg_kernel import (
     Grid,
     Plan,
     PlanFileError,
+    PlanHasProblems,
     PlanNotApproved,
     RunFailed,
     RunNotFound,
@@ -112,6 +113,25 @@ def test_an_approved_plan_runs_on_new_rows_and_refuses_another_schema(grid):
         grid.run(plan)
     with pytest.raises(DataError, match="Python names"):
         grid.plan("sum", data={"a b": first})
+
+
+def test_a_rehearsal_runs_a_draft_on_a_few_rows_without_permissions(grid):
+    frame = pd.DataFrame({"n": range(1000)})
+    plan = Plan(command="sum", data={"t": grid.check(Plan(command="x"), {"t": frame}).context.attached["t"].schema})
+    plan = plan.add(id="s", code='result = len(inputs["t"])', network=True, hold=True)
+    plan = plan.add(id="u", code='result = inputs["s"] + 1', depends_on=["s"])
+    plan = plan.add(id="other", code="result = 1 / 0")
+    run = grid.rehearse(plan, {"t": frame}, rows=50, subtask="u").wait(60)
+    assert run.results() == {"s": 50, "u": 51}
+    assert run.progress.rehearsal
+    assert grid.runs(run=run.id)["rehearsal"].tolist() == [True]
+    whole = grid.rehearse(plan, {"t": frame}).wait(60)
+    assert whole.frame()["state"].tolist() == ["succeeded", "succeeded", "failed"]
+    assert whole["s"].value == 200
+    with pytest.raises(PlanNotApproved):
+        grid.run(plan, {"t": frame})
+    with pytest.raises(PlanHasProblems):
+        grid.rehearse(plan.edit("u", code="("), {"t": frame}, subtask="u")
 
 
 def test_documents(grid, tmp_path):

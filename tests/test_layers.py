@@ -21,7 +21,7 @@ LAYERS = [
     {"settings", "data", "samples"},
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
-    {"analytics", "charts", "display", "documents", "history", "progress", "results", "runview"},
+    {"analytics", "charts", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
     {"fleet", "grid", "loop", "run"},
     {"panel", "magics", "cli"},
 ]
