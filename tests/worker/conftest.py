@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -27,6 +29,9 @@ from service import Service  # noqa: E402
 from wire import Outcome, Usage  # noqa: E402
 
 collect_ignore = [] if os.name == "posix" else ["test_service_posix.py"]
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""These tests speak plain http; a context of its own costs each client 50 ms for certificates."""
 
 Script = Callable[[Job, Sink], Awaitable[Ended]]
 
@@ -98,26 +103,33 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: Config, sandbox: ScriptedSandbox | None = None, **client: Any) -> AsyncIterator[Running]:
+async def serving(config: Config, sandbox: ScriptedSandbox | None = None) -> AsyncIterator[Running]:
     """Serve on a free port of loopback, whatever public host the configuration claims."""
     sandbox = sandbox or ScriptedSandbox()
     sandbox.scripts.setdefault("forever", forever)
     app = create_app(config, sandbox)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
     listening = listen("127.0.0.1", 0)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        assert not task.done(), "the server did not start"
-        await asyncio.sleep(0.005)
     port = listening.getsockname()[1]
+    async with (
+        served(app, listening),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20, verify=NO_TLS) as client,
+    ):
+        yield Running(service=app.state.service, sandbox=sandbox, client=client, port=port, app=app)
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any, listening: socket.socket) -> AsyncIterator[None]:
+    """Serve an application as uvicorn does, without its signal handlers and its tenth of a second at the end."""
+    config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listening])
+    assert server.started
     try:
-        async with httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20, **client
-        ) as http:
-            yield Running(service=app.state.service, sandbox=sandbox, client=http, port=port, app=app)
+        yield
     finally:
-        server.should_exit = True
-        await task
+        await server.shutdown(sockets=[listening])
 
 
 @pytest.fixture

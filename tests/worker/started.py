@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from .conftest import WORKER
+from .conftest import NO_TLS, WORKER
 
 BLOCK = "import time\nprint('on my way', flush=True)\ntime.sleep(600)"
 
@@ -59,7 +59,7 @@ async def started(tmp: Path, *options: str, folder: Path = WORKER, **environment
         assert line, (await process.stderr.read()).decode()
         announced = json.loads(line)
         base = f"http://127.0.0.1:{announced['port']}"
-        async with httpx2.AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=base, trust_env=False, timeout=30, verify=NO_TLS) as client:
             yield Started(process=process, client=client, announced=announced, tmp=tmp)
     finally:
         if process.returncode is None:

@@ -35,13 +35,13 @@ def with_token(**more) -> Config:
     return Config(token=TOKEN.encode(), previous_token=b"previous", **more)
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED)
-async def test_with_a_token_everything_but_health_and_root_needs_it(method, path):
+async def test_with_a_token_everything_but_health_and_root_needs_it():
     async with serving(with_token()) as worker:
-        answer = await worker.client.request(method, path, content=b'{"task": "1"}', headers=JSON)
-        assert answer.status_code == 401
-        if method != "HEAD":
-            assert "X-NADG-AUTH" in answer.json()["error"]
+        for method, path in PROTECTED:
+            answer = await worker.client.request(method, path, content=b'{"task": "1"}', headers=JSON)
+            assert answer.status_code == 401, path
+            if method != "HEAD":
+                assert "X-NADG-AUTH" in answer.json()["error"]
         assert worker.sandbox.ran == []
 
 
@@ -92,30 +92,31 @@ def test_tokens_are_compared_in_constant_time_and_always_all(monkeypatch):
     assert compared == [(TOKEN.encode(), TOKEN.encode()), (TOKEN.encode(), b"previous")]
 
 
-@pytest.mark.parametrize(
-    ("change", "status"),
-    [
-        ({}, 200),
-        ({"Host": "127.0.0.1:80"}, 200),
-        ({"Host": "[::1]:7860"}, 200),
-        ({"Host": "localhost"}, 200),
-        ({"Host": "evil.example"}, 403),
-        ({"Host": "localhost.evil.example"}, 403),
-        ({"Host": "127.0.0.1.evil.example:7860"}, 403),
-        ({"Origin": "http://localhost:8888"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Sec-Fetch-Site": "cross-site"}, 403),
-        ({"Sec-Fetch-Site": "same-site"}, 403),
-        ({"Content-Type": "text/plain"}, 415),
-        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
-        ({"Content-Type": "application/json; charset=utf-8"}, 200),
-    ],
-)
-async def test_without_a_token_only_this_machine_and_no_web_page(change, status):
+HEADERS = [
+    ({}, 200),
+    ({"Host": "127.0.0.1:80"}, 200),
+    ({"Host": "[::1]:7860"}, 200),
+    ({"Host": "localhost"}, 200),
+    ({"Host": "evil.example"}, 403),
+    ({"Host": "localhost.evil.example"}, 403),
+    ({"Host": "127.0.0.1.evil.example:7860"}, 403),
+    ({"Origin": "http://localhost:8888"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Content-Type": "text/plain"}, 415),
+    ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ({"Content-Type": "application/json; charset=utf-8"}, 200),
+]
+
+
+async def test_without_a_token_only_this_machine_and_no_web_page():
     async with serving(Config()) as worker:
-        answer = await worker.client.post("/execute", content=b'{"task": "1"}', headers={**JSON, **change})
-        assert answer.status_code == status
-        assert len(worker.sandbox.ran) == (status == 200)
+        for change, status in HEADERS:
+            worker.sandbox.ran.clear()
+            answer = await worker.client.post("/execute", content=b'{"task": "1"}', headers={**JSON, **change})
+            assert answer.status_code == status, change
+            assert len(worker.sandbox.ran) == (status == 200)
 
 
 async def test_without_a_token_an_empty_or_double_host_is_refused():

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -25,7 +24,7 @@ from sandbox.base import Ended
 from template import PROMPT_CHARS, render
 from wire import ErrorDetail, Outcome, Usage
 
-from .conftest import ScriptedSandbox, serving, sse, until
+from .conftest import ScriptedSandbox, served, serving, sse
 from .started import started
 
 KEY = "sk-very-secret-key"
@@ -106,14 +105,9 @@ async def provider() -> AsyncIterator[Provider]:
         Route("/v1beta/models/{name}", fake.gemini, methods=["POST"]),
     ]
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(Starlette(routes=routes), log_config=None, ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    await until(lambda: server.started)
     fake.base = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    yield fake
-    server.should_exit = True
-    await task
+    async with served(Starlette(routes=routes), listening):
+        yield fake
 
 
 async def filling(job, sink) -> Ended:
