@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
 
-from nadg_kernel.engines.addresses import canonical_origin
+from nadg_kernel.engines.addresses import AddressRefused, canonical_origin
+from nadg_kernel.engines.client import WorkerEndpoint
 from nadg_kernel.errors import SettingsError
 from nadg_kernel.settings import GRID_SECRET_BYTES, Secret
 
@@ -26,6 +28,21 @@ def worker_token(secret: Secret | str | None, origin: str, generation: int) -> S
         raise SettingsError(f"NADG_GRID_SECRET is shorter than {GRID_SECRET_BYTES} bytes: make one with {_HOW}")
     message = f"nadg1|{canonical_origin(origin)}|{generation}"
     return Secret(hmac.new(plain.encode(), message.encode(), hashlib.sha256).hexdigest())
+
+
+def registered_endpoint(
+    worker_id: str, url: str, generation: int, secret: Secret | str | None, *, allow_private: bool = False
+) -> WorkerEndpoint:
+    """A row of the registry as an endpoint with its own token.
+
+    A row is not trusted: a URL that no worker may have gets no token, and the engine says of it why it is not used.
+    Without a secret no worker gets one. Raises SettingsError for a secret that is too short.
+    """
+    token = None
+    if secret:
+        with contextlib.suppress(AddressRefused):
+            token = worker_token(secret, url, generation)
+    return WorkerEndpoint(worker_id=worker_id, url=url, token=token, allow_private=allow_private)
 
 
 def random_token() -> Secret:

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
 
 from nadg_kernel import values
 from nadg_kernel.engines.base import WorkerHealth
-from nadg_kernel.engines.fleet import Fleet
+from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalWorkers, worker_environment, worker_folder
 from nadg_kernel.model import Limits
 from tests.engines.made import Memory, all_of, end_of, spec, until
@@ -29,11 +30,20 @@ POSIX = os.name == "posix"
 async def fleet(tmp_path_factory):
     """One worker for a class of tests: each start costs a second."""
     blobs = Memory()
-    running = Fleet(local=1, home=tmp_path_factory.mktemp("home"), blobs=blobs)
-    running.blobs = blobs
-    await running.start()
-    yield running
-    await running.close()
+    engine = HttpEngine([], blobs)
+    await engine.start()
+
+    def changed(change):
+        if change.reason:
+            engine.lose_worker(change.endpoint, change.reason)
+        else:
+            engine.put_worker(change.endpoint)
+
+    local = LocalWorkers(1, tmp_path_factory.mktemp("home"), changed)
+    await local.start()
+    yield SimpleNamespace(engine=engine, local=local, blobs=blobs)
+    await local.close()
+    await engine.close()
 
 
 def alive(pid):
@@ -138,7 +148,7 @@ class TestRealWorker:
 
     async def test_close_ends_the_process(self, fleet):
         pid = pid_of(fleet)
-        await fleet.close()
+        await fleet.local.close()
         assert not alive(pid)
 
 

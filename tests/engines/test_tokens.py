@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from nadg_kernel.engines.tokens import random_token, worker_token
+from nadg_kernel.engines.tokens import random_token, registered_endpoint, worker_token
 from nadg_kernel.errors import SettingsError, WorkerError
 from nadg_kernel.settings import Secret
 
@@ -40,6 +40,18 @@ def test_no_secret_is_an_error_that_says_how_to_make_one(secret):
 def test_no_token_for_what_is_no_worker_url():
     with pytest.raises(WorkerError):
         worker_token(SECRET, "http://w.example", 1)
+
+
+@pytest.mark.parametrize("url", ["http://evil.example", "https://u:p@evil.example", "https://evil.example/x", "", "x"])
+def test_a_row_that_no_worker_may_have_gets_no_token(url):
+    assert registered_endpoint("evil", url, 1, SECRET).token is None
+
+
+def test_a_row_of_the_registry_gets_its_own_token():
+    made = registered_endpoint("w", "https://w.example", 2, SECRET)
+    assert made.token == worker_token(SECRET, "https://w.example", 2)
+    assert not made.local
+    assert registered_endpoint("w", "https://w.example", 2, None).token is None
 
 
 def test_tokens_do_not_show():
