@@ -60,4 +60,20 @@ def _recipes(_settings: Settings) -> Planner:
     return RecipesPlanner()
 
 
-_BUILT_IN: dict[str, Callable[[Settings], Planner]] = {"recipes": _recipes}
+def _gemini(settings: Settings) -> Planner:
+    from nadg_kernel.planners.gemini import make_gemini
+
+    return make_gemini(settings)
+
+
+def _chat(_settings: Settings) -> Planner:
+    from nadg_kernel.planners.chat import ChatPlanner
+
+    return ChatPlanner()
+
+
+_BUILT_IN: dict[str, Callable[[Settings], Planner]] = {
+    "gemini": _gemini,
+    "chat": _chat,
+    "recipes": _recipes,
+}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import Subtask
 from nadg_kernel.planners.base import Briefing
@@ -29,7 +29,12 @@ class Suggestion:
     title: str
     why: str
     subtask: Subtask
-    assumptions: tuple[str, ...] = field(default=())
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The fields for `plan.add(**values)`."""
+        return self.subtask.to_json()
 
     def add_to(self, plan: Plan, *, by: str | None = None) -> Plan:
         """The plan with this subtask added, under a free id. Raises EditError like any edit."""
