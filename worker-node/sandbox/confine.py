@@ -51,7 +51,8 @@ class Confinement:
 
     def apply(self, fork: Fork, parent: int) -> None:
         """Confine the calling process for good. Raises OSError if a layer does not hold."""
-        os.setsid()
+        if "session" not in self._off:
+            os.setsid()
         uid = None if self._plan.uid_base is None else self._plan.uid_base + fork.slot
         if "identity" not in self._off:
             identity.drop(uid)
@@ -59,7 +60,8 @@ class Confinement:
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # /proc/self is the task's own; the other layers keep siblings out
         if self._kernel is not None:
             self._apply_landlock(self._kernel, fork)
-        linux.close_from(FIRST_UNUSED_FD)
+        if "session" not in self._off:
+            linux.close_from(FIRST_UNUSED_FD)
         if "seccomp" not in self._off:
             plain = not (fork.tree or fork.network)
             program = self._program if plain else None

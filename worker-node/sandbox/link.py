@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -53,7 +54,7 @@ class Link:
             script = Path(__file__).with_name("zygote.py")
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; starts in a millisecond
                 [sys.executable, "-I", "-B", str(script), str(theirs.fileno())],
-                env=clean_environment(self._plan.root),
+                env=dict(os.environ) if "environment" in self._plan.off else clean_environment(self._plan.root),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

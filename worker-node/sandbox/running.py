@@ -71,7 +71,13 @@ class Running:
         if self.verdict is None:
             self.verdict = verdict
         self.process.kill()
-        self._later(_TREE_GRACE_S, self.process.kill_hard)
+        self._later(_TREE_GRACE_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """The tree did not end in time, or something that got away from it holds the channel open."""
+        self.process.kill_hard()
+        if not self._eof.done():
+            self._eof.set_result(None)
 
     async def _send(self, message: bytes, blobs: list[Path]) -> None:
         try:

@@ -52,7 +52,8 @@ syslog vhangup lookup_dcookie nfsservctl fanotify_init fanotify_mark uselib usta
 lchown fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
 """)
 STARTS = ("fork", "vfork", "execve", "execveat", "pidfd_open")
-MODES = ("chmod", "fchmod", "fchmodat", "utime", "utimes", "futimesat", "utimensat")
+MODES = ("chmod", "fchmod", "fchmodat")
+TIMES = ("utime", "utimes", "futimesat", "utimensat")
 SOCKET_SERVERS = ("bind", "listen", "accept", "accept4")
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
 
@@ -92,7 +93,7 @@ def base() -> Policy:
 def child(*, processes: bool, network: bool, own_user: bool, scoped: bool) -> Policy:
     """What a task may not do besides.
 
-    own_user: it has a user id of its own, so that the kernel guards modes and times of others' files.
+    own_user: it has a user id of its own, so that the kernel guards the modes of others' files.
     scoped: Landlock keeps its signals to itself; if not, it may signal no other process.
     """
     policy = Policy()
@@ -104,6 +105,7 @@ def child(*, processes: bool, network: bool, own_user: bool, scoped: bool) -> Po
         policy.set(STARTS, DENY)
     policy.set(["prlimit64", "sched_setaffinity"], [(_LOAD, _arg(0)), (_EQUAL, 0, 0, 1), *ALLOW, *DENY])
     policy.set(["prctl"], _unless(0, (_PR_SET_PDEATHSIG,)))
+    policy.set(TIMES, PRETEND)  # whoever may write a file may touch it, wherever it lies
     if not own_user:
         policy.set(MODES, PRETEND)
     if not scoped:

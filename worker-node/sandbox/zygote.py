@@ -80,7 +80,7 @@ class Zygote:
         fds = (self._null, out_w, err_w, theirs.fileno())
         pid = os.fork()
         if pid == 0:
-            if fork.tree:
+            if fork.tree and "tree" not in self._plan.off:
                 tree.supervise(lambda parent: child.enter(fork, self._confinement, parent, fds), self._pid)
             child.enter(fork, self._confinement, self._pid, fds)
         self._alive[pid] = fork.slot
@@ -106,7 +106,7 @@ class Zygote:
             if known and status != _DONE:
                 seconds, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
                 self._say({"exit": Exit(pid=pid, status=status, seconds=seconds, memory_mb=memory).__dict__})
-            if known:
+            if known and "tree" not in self._plan.off:
                 self._kill_orphans()
 
     def _kill_orphans(self) -> None:

@@ -160,6 +160,12 @@ def make(back_end: str, **arguments: Any) -> Sandbox:
     return SpawnPool(**({"preload": (), "capacity": 4} | arguments))
 
 
+@pytest.fixture(scope="module")
+def box_of(tmp_path_factory: pytest.TempPathFactory):
+    """Makes a Box of a sandbox that a test started itself."""
+    return lambda sandbox: Box(sandbox, tmp_path_factory.mktemp("blobs"))
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def forked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Box]:
     """The fork server alone, with every layer on."""
