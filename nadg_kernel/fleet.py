@@ -7,10 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nadg_kernel.engines.base import WorkerHealth
-from nadg_kernel.engines.client import WorkerEndpoint
 from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalChange, LocalWorkers
-from nadg_kernel.engines.tokens import worker_token
+from nadg_kernel.engines.tokens import registered_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +40,8 @@ class Fleet:
         await self.engine.start()
         self._watch = asyncio.create_task(self._watched())
         for row in await self._store.workers():
-            # Without the secret there is no token to send: the worker stays known and is not asked.
-            token = worker_token(self._secret, row.url, row.generation) if self._secret else None
-            self.engine.put_worker(WorkerEndpoint(worker_id=row.worker_id, url=row.url, token=token))
+            # Without the secret, or for a URL that no worker may have, there is no token to send.
+            self.engine.put_worker(registered_endpoint(row.worker_id, row.url, row.generation, self._secret))
         self._listed.set()
         await self._local.start()
         await self._watch
