@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 
 import pytest
@@ -41,6 +42,32 @@ async def test_the_listed_files_alone_make_a_worker(tmp_path):
         told = (await worker.client.post("/execute", json={"task": "result = 6 * 7", "task_id": 1})).json()
         assert told["status"] == "completed"
         assert told["result"]["value"] == 42
+
+
+def curl(command: str) -> tuple[str, str, dict[str, str], str | None]:
+    """Method, path, headers and body of a curl call of ours."""
+    words = shlex.split(command.replace("\\\n", " "))
+    headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
+    method = words[words.index("-X") + 1] if "-X" in words else "GET"
+    body = words[words.index("-d") + 1] if "-d" in words else None
+    (url,) = [word for word in words if word.startswith("http://localhost:7860/")]
+    return method, url.removeprefix("http://localhost:7860"), headers, body
+
+
+@pytest.mark.serial
+async def test_the_readmes_curl_calls_work_as_written(tmp_path):
+    block = re.search(r"```bash\n(curl .*?)```", README, re.DOTALL)
+    health, execute = (curl(command) for command in block.group(1).strip().split("\n\n"))
+    async with started(tmp_path) as worker:
+        answers = [
+            await worker.client.request(method, path, headers={"Host": "localhost:7860", **headers}, content=body)
+            for method, path, headers, body in (health, execute)
+        ]
+        assert answers[0].json()["status"] == "ok"
+        told = answers[1].json()
+        assert (told["task_id"], told["status"], told["output"]) == (1, "completed", "Hello from NADG\n")
+        assert told["error"] is None
+        assert told["executed_at"]
 
 
 def test_the_readme_is_a_spaces_front_matter():
