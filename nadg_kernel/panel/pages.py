@@ -90,13 +90,27 @@ def workers_html(workers: Sequence[WorkerState]) -> str:
     return _table(["worker", "state", "running", "latency", "labels", "sandbox", ""], ("".join(row) for row in rows))
 
 
+HISTORY = {
+    "created_at": "started",
+    "state": "state",
+    "command": "command",
+    "subtasks": "subtasks",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "attempts": "attempts",
+    "seconds": "seconds",
+    "run_id": "run",
+}
+"""The columns of `grid.runs()` that the page shows, with their heads."""
+
+
 def history_html(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Past runs as a table with the columns that the store gives."""
+    """Past runs as a table; all columns are in `grid.runs()`."""
     if not rows:
         return "<p class='nadg-dim'>Nothing has run yet.</p>"
-    heads = list(rows[0])
-    body = ("".join(f"<td>{_cell(name, row.get(name))}</td>" for name in heads) for row in rows)
-    return _table([name.replace("_", " ") for name in heads], body)
+    heads = [name for name in HISTORY if name in rows[0]]
+    body = ("".join(f"<td{_narrow(name)}>{_cell(name, row.get(name))}</td>" for name in heads) for row in rows)
+    return _table([HISTORY[name] for name in heads], body)
 
 
 def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
@@ -117,6 +131,10 @@ def _layers(sandbox: Mapping[str, str]) -> str:
 
 def _weak(worker: WorkerState) -> str:
     return " " + _chip("weak sandbox", "warn") if worker.weak else ""
+
+
+def _narrow(name: str) -> str:
+    return "" if name == "command" else " class='nadg-one-line'"
 
 
 def _cell(name: str, value: Any) -> str:

@@ -8,6 +8,7 @@ const GRAPH_LIMIT = 60; // more subtasks are drawn around the selected one
 const PAUSE = 350; // ms without a key until what was typed is sent
 const TICK = 1000; // ms between signs of life
 const BUSY = 3500; // ms without an answer until the kernel counts as busy
+const SILENT = 20000; // ms without an answer until it may as well be gone
 const SVG = "http://www.w3.org/2000/svg";
 const STATES = { waiting: "○", held: "‖", ready: "◐", running: "▶", succeeded: "✓", cached: "✓", failed: "✗", skipped: "–", cancelled: "□" };
 const TONES = { running: "run", succeeded: "ok", cached: "ok", failed: "bad", held: "warn" };
@@ -82,7 +83,7 @@ class Link {
   tick() {
     if (this.health === "disconnected" || document.hidden) { this.asked = null; return; }
     const now = performance.now();
-    if (this.asked !== null && now - this.asked > BUSY) this.say("busy");
+    if (this.asked !== null && now - this.asked > BUSY) this.say(now - this.asked > SILENT ? "silent" : "busy");
     if (this.asked === null) this.asked = now;
     this.post({ op: "tick", rev: this.model.get("live").rev ?? -1 });
   }
@@ -90,12 +91,12 @@ class Link {
   take(message) {
     if (message.op === "tock") {
       this.asked = null;
-      if (this.health === "busy") this.say("ok");
+      this.say("ok");
     } else if (message.op === "ack" && this.pending.has(message.ref)) {
       const what = this.pending.get(message.ref);
       this.pending.delete(message.ref);
       this.asked = null;
-      if (this.health === "busy") this.say("ok");
+      this.say("ok");
       this.onanswer(what, message);
     }
   }
@@ -508,7 +509,7 @@ function drawOutput(ui, item) {
   const fact = (name, value) => value && facts.append(h("span", {}, name, " ", h("b", {}, value)));
   const out = output && output.id === item.id ? output : {};
   fact("worker", out.worker);
-  fact("attempts", out.attempts > 1 ? out.attempts : "");
+  fact("attempts", out.attempts > Math.max(1, row.shards?.length ?? 0) ? out.attempts : "");
   fact("ran", seconds(out.seconds));
   fact("memory", out.memory_mb ? `${out.memory_mb} MB` : "");
   fact("layers", (out.layers ?? []).join(", "));
@@ -830,7 +831,7 @@ class View {
 
   showHealth(health) {
     const saved = this.live.saved ? ` Your plan is saved in ${this.live.saved}.` : "";
-    const text = { ok: "", busy: "The kernel is busy: what you do here is carried out when it is free.", disconnected: `Disconnected: the kernel was restarted or is gone. Run the cell again for a live panel.${saved}` }[health];
+    const text = { ok: "", busy: "The kernel is busy: what you do here is carried out when it is free.", silent: `The kernel does not answer. If it is busy, what you do here is carried out when it is free; if it was restarted, run the cell again.${saved}`, disconnected: `Disconnected: the kernel was restarted or is gone. Run the cell again for a live panel.${saved}` }[health];
     this.health.textContent = text;
     this.root.dataset.health = health;
     this.shell?.setAttribute("data-health", health);

@@ -62,7 +62,8 @@ class Lab:
             self.setting(name, values)
         command = [
             sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
-            "--ServerApp.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.notebooks}",
+            "--ServerApp.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
+            f"--ServerApp.root_dir={self.notebooks}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]  # fmt: skip
         with self.log_path.open("wb") as log:
@@ -121,8 +122,8 @@ class Lab:
 
     def api(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}api/{path}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        request = urllib.request.Request(f"{self.url}api/{path}", data=data, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - our own server
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -132,7 +133,7 @@ class Lab:
 
     def _answers(self, url):
         try:
-            with urllib.request.urlopen(f"{url}api/status", timeout=1):
+            with urllib.request.urlopen(f"{url}api/status", timeout=1):  # noqa: S310
                 return True
         except (urllib.error.URLError, OSError):
             return False
@@ -166,6 +167,12 @@ class Person:
     def run_cell(self, number):
         self.page.locator(".jp-Cell").nth(number).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
+        return self
+
+    def restart_kernel(self):
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.locator("li[data-command='kernelmenu:restart']").click()
+        self.page.locator(".jp-Dialog button.jp-mod-accept").click()
         return self
 
     def output(self, number):

@@ -1,0 +1,43 @@
+"""One JupyterLab and one browser for all tests; a fresh page, notebook and kernel for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.lab import Lab, Person, chromium, open_browser
+
+TROUBLE = ("Traceback", "cannot enter context", "Task exception was never retrieved", "[E ", "ERROR")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        yield lab.start()
+    finally:
+        lab.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if chromium() is None:
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def person(lab, browser):
+    """Somebody in front of a fresh page. What the browser or the kernels complain of fails the test."""
+    before = len(lab.log())
+    context = browser.new_context(viewport={"width": 1300, "height": 1400})
+    page = context.new_page()
+    page.set_default_timeout(45_000)
+    person = Person(lab, page)
+    yield person
+    context.close()
+    lab.shut_kernels()
+    assert person.errors == []
+    assert person.foreign == [], "something asked another machine"
+    news = lab.log()[before:]
+    assert not [word for word in TROUBLE if word in news], news[-4000:]

@@ -1,0 +1,213 @@
+"""The panel in a real JupyterLab, with real workers, as a person uses it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+COMMAND = "Analyze customer sentiment from reviews, generate a summary report, and create data visualizations"
+OPEN = """\
+from nadg_kernel import Grid, sample_reviews
+reviews = sample_reviews()
+grid = Grid()
+grid.panel()
+"""
+
+
+def draft(person, command=COMMAND):
+    """From the empty panel to the Review page."""
+    panel = person.panel()
+    panel.get_by_text("2 of 2").wait_for()
+    box = panel.locator(".nadg-command textarea")
+    box.click()
+    person.page.keyboard.type(command)
+    person.page.keyboard.press("Control+Enter")
+    panel.locator(".nadg-row").first.wait_for()
+    return panel
+
+
+def select(panel, number):
+    panel.locator(".nadg-row").nth(number).click()
+    panel.locator(f".nadg-row.nadg-on[aria-posinset='{number + 1}']").wait_for()
+
+
+def type_code(person, panel, text, at="Control+Home"):
+    panel.locator(".nadg-area").click()
+    person.page.keyboard.press(at)
+    person.page.keyboard.type(text)
+
+
+def approve(panel):
+    panel.locator(".nadg-approve:enabled").click()
+    panel.locator(".nadg-runline").wait_for()
+
+
+def test_from_a_command_to_chart_report_and_table(lab, person):
+    person.open(lab.notebook(OPEN)).run_all()
+    panel = draft(person)
+    assert panel.locator(".nadg-row").count() == 3
+    select(panel, 1)
+    type_code(person, panel, 'print("looked at by a person")\n')
+    panel.get_by_text("edited by you").wait_for()
+    panel.get_by_label("Timeout (s)").fill("90")
+    panel.get_by_label("Timeout (s)").press("Enter")
+    panel.get_by_role("textbox", name="Title").fill("Report for the board")
+    panel.locator(".nadg-row", has_text="Report for the board").wait_for()
+    panel.locator(".nadg-will summary").click()
+    row = panel.locator(".nadg-will tbody tr", has_text="Report for the board")
+    row.get_by_text("90 s").wait_for()
+    assert "any of 2 workers" in row.inner_text()
+
+    approve(panel)
+    panel.get_by_role("button", name="See results").wait_for(timeout=90_000)
+    assert panel.locator(".nadg-row .nadg-chip", has_text="succeeded").count() == 3
+    select(panel, 1)
+    panel.locator(".nadg-log", has_text="looked at by a person").wait_for()
+
+    panel.get_by_role("button", name="See results").click()
+    panel.locator(".js-plotly-plot").nth(1).wait_for()  # two charts or more
+    panel.locator("table.dataframe").first.wait_for()
+    report = panel.locator(".nadg-result", has_text="Report for the board")
+    assert report.locator(".nadg-markdown h1, .nadg-markdown h2").count() >= 1
+    assert "420" in report.inner_text()  # the number of reviews
+    person.step("History")
+    panel.locator(".nadg-table td", has_text=COMMAND).wait_for()
+
+
+def test_a_notebook_with_nest_asyncio_and_twenty_quick_clicks(lab, person):
+    person.open(lab.notebook("import nest_asyncio\nnest_asyncio.apply()\n" + OPEN)).run_all()
+    panel = draft(person, "profile the reviews")
+    for _ in range(5):
+        panel.get_by_role("button", name="Duplicate").click()
+    for _ in range(5):
+        person.step("Workers")
+        person.step("Review")
+    for _ in range(5):
+        panel.get_by_role("button", name="Delete").click()
+    panel.locator(".nadg-list[aria-rowcount='1'], .nadg-list:has(.nadg-row:only-child)").wait_for()
+    approve(panel)
+    panel.get_by_role("button", name="See results").wait_for(timeout=60_000)
+
+
+def test_a_run_goes_on_while_another_cell_sleeps(lab, person):
+    sleeping = "import time\nbegan = time.time()\ntime.sleep(10)\nprint('slept', round(time.time() - began))"
+    person.open(lab.notebook(OPEN, sleeping)).run_cell(0)
+    panel = draft(person)
+    person.run_cell(1)
+    person.page.locator(".jp-Cell").nth(1).locator(".jp-InputPrompt", has_text="[*]").wait_for()
+    approve(panel)  # the click itself arrives while the cell blocks
+    panel.get_by_role("button", name="See results").wait_for(timeout=9_000)
+    assert "slept" not in person.output(1).inner_text()
+    select(panel, 2)
+    person.output(1).get_by_text("slept 10").wait_for()
+    assert panel.locator(".nadg-health").inner_text() == ""
+
+
+def test_a_cycle_and_a_syntax_error_made_in_the_editor(lab, person):
+    person.open(lab.notebook(OPEN)).run_all()
+    panel = draft(person)
+    select(panel, 0)
+    panel.get_by_label("Add to After").select_option("report")
+    panel.locator(".nadg-bottom .nadg-problem", has_text="wait for each other").wait_for()
+    assert panel.locator(".nadg-approve").is_disabled()
+    panel.locator(".nadg-list").focus()
+    person.page.keyboard.press("Control+z")
+    panel.locator(".nadg-approve:enabled").wait_for()
+
+    type_code(person, panel, "\n\nvalue = (\n", at="Control+End")
+    problem = panel.locator(".nadg-editor .nadg-problem", has_text="was never closed")
+    problem.wait_for()
+    line = int(re.search(r"Line (\d+)", problem.inner_text())[1])
+    marked = panel.locator(".nadg-editor .nadg-line.nadg-err .nadg-ln")
+    assert marked.inner_text() == f"! {line}"
+    assert panel.locator(".nadg-area").input_value().splitlines()[line - 1] == "value = ("
+    assert panel.locator(".nadg-approve").is_disabled()
+
+    panel.get_by_label("Timeout (s)").fill("soon")
+    panel.get_by_label("Timeout (s)").press("Enter")
+    panel.locator(".nadg-fielderror", has_text="a number, not 'soon'").wait_for()
+    assert panel.get_by_label("Timeout (s)").input_value() == "soon"  # nothing that was typed is lost
+
+
+def test_a_restarted_kernel_is_told_and_the_plan_goes_on_from_disk(lab, person):
+    person.open(lab.notebook(OPEN)).run_all()
+    panel = draft(person)
+    select(panel, 2)
+    panel.get_by_role("textbox", name="Title").fill("Charts that survive")
+    panel.locator(".nadg-row", has_text="Charts that survive").wait_for()
+    panel.get_by_text("saved", exact=True).wait_for()
+    person.restart_kernel()
+    panel.locator(".nadg-health", has_text="Disconnected").wait_for()
+    person.errors.clear()  # the front end itself logs that its widgets lost their kernel
+    person.run_all()
+    person.page.locator(".nadg-view:not([data-health='disconnected'])").wait_for(state="attached")
+    panel = person.panel()
+    panel.get_by_text("2 of 2").wait_for()
+    plans = panel.locator(".nadg-saved-plans select")
+    plans.select_option(index=1)
+    panel.locator(".nadg-row", has_text="Charts that survive").wait_for()
+    panel.locator(".nadg-approve:enabled").wait_for()
+
+
+HOSTILE = """\
+evil = '<img src=x onerror="top.pwned=1"><script>top.pwned=1</script><a href="javascript:top.pwned=1">x</a>'
+print(evil, '\\x1b[31m red')
+class Evil:
+    def _repr_html_(self):
+        return evil
+    def _repr_svg_(self):
+        return '<svg xmlns="http://www.w3.org/2000/svg" onload="top.pwned=1"><script>top.pwned=1</script></svg>'
+display(Evil())
+result = "# " + evil
+"""
+
+
+def test_hostile_output_stays_inert(lab, person):
+    person.open(lab.notebook(OPEN)).run_all()
+    panel = draft(person, "profile the reviews")
+    area = panel.locator(".nadg-area")
+    area.fill(HOSTILE)
+    panel.get_by_role("textbox", name="Title").fill("<img src=x onerror=top.pwned=1>")
+    panel.locator(".nadg-row", has_text="<img src=x").wait_for()
+    approve(panel)
+    panel.get_by_role("button", name="See results").wait_for(timeout=60_000)
+    panel.locator(".nadg-log", has_text="<script>").wait_for()
+    panel.get_by_role("button", name="See results").click()
+    panel.locator(".nadg-result iframe").first.wait_for()
+    person.page.wait_for_timeout(500)  # what is hostile would act now
+    assert person.page.evaluate("window.pwned") is None
+    assert panel.locator(".nadg-result script, .nadg-result img[onerror]").count() == 0
+    assert all(frame == "" for frame in panel.locator("iframe").evaluate_all("all => all.map(f => f.sandbox.value)"))
+
+
+def test_the_keyboard_alone_reorders_and_undoes(lab, person):
+    person.open(lab.notebook(OPEN)).run_all()
+    panel = draft(person)
+    keys = person.page.keyboard
+    panel.locator(".nadg-list").focus()
+    titles = panel.locator(".nadg-ti")
+    first, second = titles.nth(0).inner_text(), titles.nth(1).inner_text()
+    keys.press("Home")
+    keys.press("Alt+ArrowDown")
+    panel.locator(".nadg-row[aria-posinset='2'].nadg-on", has_text=first).wait_for()
+    keys.press("Control+z")
+    panel.locator(".nadg-row[aria-posinset='2']", has_text=second).wait_for()
+    keys.press("Control+Shift+Z")
+    panel.locator(".nadg-row[aria-posinset='2']", has_text=first).wait_for()
+    keys.press("Enter")  # into the editor
+    assert person.page.evaluate("document.activeElement.closest('.nadg-editor') !== null")
+    panel.locator(".nadg-area").focus()
+    before = panel.locator(".nadg-area").input_value()
+    keys.press("Control+Home")
+    keys.press("Tab")
+    began = time.monotonic()
+    panel.get_by_text("edited by you").wait_for()
+    assert time.monotonic() - began < 30
+    assert panel.locator(".nadg-area").input_value() == "    " + before
+    keys.press("Escape")
+    keys.press("Tab")
+    assert person.page.evaluate("!document.activeElement.matches('.nadg-area')")
