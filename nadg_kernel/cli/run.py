@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nadg_kernel.run import Run
 
 STDOUT = "-"
-READY_S = 15.0
+LOCAL_READY_S, REMOTE_READY_S = 60.0, 15.0
+"""How long to wait for a first worker: one that starts here on a busy machine, and one that is asked elsewhere."""
 SHOWN_LINES = 40
 """Lines of each result that are printed after a run; the JSON holds all."""
 
@@ -99,7 +100,7 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], console: Cons
     if options.plan is None:
         plan = grid.plan(options.command or "", data)
     else:
-        grid.wait_ready(timeout=READY_S)  # so that problems name imports that no worker has
+        _wait_for_worker(grid)  # so that problems name imports that no worker has
         attached = grid.check(Plan(command=""), data).context.attached
         schemas: dict[str, DataSchema] = {name: item.schema for name, item in attached.items()}
         plan = planfile.load(options.plan, schemas)
@@ -154,8 +155,12 @@ def _saved(plan: Plan, options: Options, console: Console) -> Plan:
     return plan
 
 
+def _wait_for_worker(grid: Grid) -> bool:
+    return grid.wait_ready(timeout=LOCAL_READY_S if grid.settings.local_workers else REMOTE_READY_S)
+
+
 def _require_worker(grid: Grid, *, waited: bool) -> None:
-    if grid.wait_ready(timeout=0.1 if waited else READY_S):
+    if grid.wait_ready(timeout=0.1) if waited else _wait_for_worker(grid):
         return
     states = grid.worker_states()
     if not states:

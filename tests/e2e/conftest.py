@@ -35,13 +35,18 @@ class Ran:
     def refused(self, *says, code=2):
         """Assert that it ended with one clear line on stderr and no traceback of ours."""
         assert self.code == code, (self.code, self.out, self.err)
-        assert "Traceback" not in self.out + self.err
+        assert "Traceback" not in self.err
+        assert "nadg_kernel" not in self.out, "a line of ours in a traceback"
         assert "internal error" not in self.err
         lines = [line for line in self.err.splitlines() if line.startswith("nadg: ")]
         assert len(lines) == 1, self.err
         for words in says:
             assert words in lines[0], lines[0]
         return lines[0]
+
+
+def written(folder, report, code):
+    return json.loads((folder / report).read_text("utf-8")) if report and code < 2 else {}
 
 
 class Nadg:
@@ -64,8 +69,7 @@ class Nadg:
             check=False,
         )
         out, err = ran.stdout.decode(), ran.stderr.decode()
-        found = json.loads((self.folder / report).read_text("utf-8")) if report and ran.returncode < 2 else {}
-        return Ran(ran.returncode, out, err, found)
+        return Ran(ran.returncode, out, err, written(self.folder, report, ran.returncode))
 
 
 class Quick:
@@ -77,12 +81,12 @@ class Quick:
         monkeypatch.chdir(folder)
         monkeypatch.setenv("NADG_HOME", str(self.home))
 
-    def __call__(self, *arguments, **environ):
-        for name, value in {"NADG_LOCAL_WORKERS": "0", **environ}.items():
+    def __call__(self, *arguments, workers=0, report="", **environ):
+        for name, value in {"NADG_LOCAL_WORKERS": str(workers), **environ}.items():
             self._monkeypatch.setenv(name, value)
         code = main([str(argument) for argument in arguments])
         out, err = self._capsys.readouterr()
-        return Ran(int(code), out, err)
+        return Ran(int(code), out, err, written(self.folder, report, code))
 
 
 @pytest.fixture

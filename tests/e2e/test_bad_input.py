@@ -174,7 +174,8 @@ def rubbish_worker(tmp_path):
     thread.join()
 
 
-def test_a_worker_that_answers_rubbish(quick, write_plan, rubbish_worker):
+def test_a_worker_that_answers_rubbish(quick, write_plan, rubbish_worker, monkeypatch):
+    monkeypatch.setattr("nadg_kernel.cli.run.REMOTE_READY_S", 3.0)
     write_plan(("a", "result = 1"))
     run = quick("run", "--plan", "plan.json", "--approve", NADG_GRID_SECRET="s" * 64)
     line = run.refused("no worker is ready", rubbish_worker)
@@ -182,11 +183,11 @@ def test_a_worker_that_answers_rubbish(quick, write_plan, rubbish_worker):
     assert "login" not in line
 
 
-def test_one_that_answers_rubbish_does_not_stop_the_others(nadg, write_plan, rubbish_worker):
+def test_one_that_answers_rubbish_does_not_stop_the_others(quick, write_plan, rubbish_worker):
     write_plan(("a", "result = 1"), ("b", "result = 2"))
-    run = nadg(
+    run = quick(
         "run", "--plan", "plan.json", "--approve", "--json", "out.json",
-        report="out.json", NADG_LOCAL_WORKERS="1", NADG_GRID_SECRET="s" * 64,
+        report="out.json", workers=1, NADG_GRID_SECRET="s" * 64,
     )  # fmt: skip
     assert run.code == 0, run.err
     assert {item["worker"] for item in run.report["subtasks"]} == {"local-1"}

@@ -15,7 +15,7 @@ import pytest
 from nadg_kernel import Plan
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal here")
-DEADLINE_S = 60
+DEADLINE_S = 100
 
 
 class Terminal:
@@ -72,7 +72,7 @@ def terminal(nadg):
     opened = []
 
     def start(*arguments):
-        env = {**os.environ, "NADG_HOME": str(nadg.home), "TERM": "xterm", "COLUMNS": "120"}
+        env = {**os.environ, "NADG_HOME": str(nadg.home), "TERM": "xterm", "COLUMNS": "120", "NADG_LOCAL_WORKERS": "1"}
         opened.append(Terminal([sys.executable, "-m", "nadg_kernel", *arguments], nadg.folder, env))
         return opened[-1]
 
@@ -128,7 +128,7 @@ def test_ctrl_c_twice_leaves_the_run_to_be_resumed(terminal, slow_plan, nadg):
 
 
 def test_without_a_terminal_ctrl_c_cancels(nadg, slow_plan):
-    env = {**os.environ, "NADG_HOME": str(nadg.home)}
+    env = {**os.environ, "NADG_HOME": str(nadg.home), "NADG_LOCAL_WORKERS": "1"}
     command = [sys.executable, "-m", "nadg_kernel", "run", "--plan", "plan.json", "--approve"]
     with subprocess.Popen(
         command,
