@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.sse import SseEvent
 
 MOST_424 = 3
+_DRAIN_S = 0.25
+_SMALL_REQUEST = 256 * 1024
 RESTARTED = "restarted, and what ran on it is lost"
 _BAD_REQUEST, _NOT_FOUND, _GONE, _MISSING, _SERVER_ERROR = 400, 404, 410, 424, 500
 _FULL = frozenset({429, 503, 507})
@@ -133,10 +135,7 @@ class Following:
 
     async def _posted(self, link: Link) -> AsyncGenerator[AttemptEvent]:
         if self._request is None:
-            try:
-                self._request = await asyncio.to_thread(Request, self._spec, self._blobs)
-            except StoreError as error:
-                raise DataError(str(error)) from error
+            self._request = await self._built()
         self._boot = self._boot or link.boot_id
         self._sent = False
         await link.uploads.send(link.client, self._request.needed, self._blobs.get)
@@ -147,6 +146,15 @@ class Following:
         async with link.client.execute(self._request.body, self._intake.most_event_bytes) as stream:
             async for event in self._read(stream):
                 yield event
+
+    async def _built(self) -> Request:
+        size = len(self._spec.code) + sum(ref.get("size") or 0 for ref in self._spec.inputs.values())
+        if size < _SMALL_REQUEST:
+            return Request(self._spec, self._blobs)
+        try:
+            return await asyncio.to_thread(Request, self._spec, self._blobs)
+        except StoreError as error:
+            raise DataError(str(error)) from error
 
     async def _resumed(self, link: Link) -> AsyncGenerator[AttemptEvent]:
         most = self._intake.most_event_bytes
@@ -176,6 +184,8 @@ class Following:
             self._trouble, self._delay = None, self._patience.first_delay
             self._last_id = event.id
             out = await self._taken(event)
+            if event.type == "finished":
+                await _drain(stream)
             if out is not None:
                 yield out
 
@@ -285,6 +295,13 @@ class Following:
     def _end(self, outcome: Outcome, reason: str, **more: Any) -> AttemptEvent:
         seconds = self._patience.clock() - self._began
         return ended(outcome, self._spec.worker_id, reason=reason, seconds=seconds, **more)
+
+
+async def _drain(stream: AsyncIterator[SseEvent]) -> None:
+    """Read a stream to its end, which follows at once, so that its connection can be used again."""
+    with suppress(TimeoutError, WorkerError, StopAsyncIteration):
+        async with asyncio.timeout(_DRAIN_S):
+            await anext(stream)
 
 
 def _parsed(raw: SseEvent) -> WireEvent | None:

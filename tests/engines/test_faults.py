@@ -60,6 +60,16 @@ async def test_an_answer_without_a_stream_is_taken_too(server, engine):
     assert (await end_of(engine.submit(spec())))["outcome"] == "succeeded"
 
 
+async def test_connections_are_used_again(server, engine):
+    async def answer(call, wire):
+        await wire.send(ANSWER.replace(b"a1", json.loads(call.body)["attempt_id"].encode()))
+
+    server.script("POST", "/execute", answer)
+    for number in range(10):
+        assert (await end_of(engine.submit(spec(f"c{number}"))))["outcome"] == "succeeded"
+    assert server.connections <= 2  # one more for the watch
+
+
 async def test_bytes_one_at_a_time(server, engine):
     server.script("POST", "/execute", faults.drip(ANSWER))
     assert (await end_of(engine.submit(spec())))["outcome"] == "succeeded"
