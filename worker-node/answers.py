@@ -60,7 +60,7 @@ def answer(attempt: Attempt, ended: Ended) -> bytes:
 
 def _build(attempt: Attempt, ended: Ended) -> ExecuteResponse:
     detail = _detail(attempt, ended)
-    return ExecuteResponse.model_construct(
+    return ExecuteResponse(
         task_id=attempt.task_id,
         status=STATUS[ended.outcome],
         output="".join(attempt.stdout),

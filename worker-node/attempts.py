@@ -189,10 +189,11 @@ class Attempts:
 
     async def _run(self, attempt: Attempt, job: Job, executor: Executor) -> None:
         began = self._clock()
-        ended = lost("the worker stopped")
+        ended: Ended | None = None
         try:
-            ended = cancelled()
-            if not attempt.unwanted:
+            if attempt.unwanted:
+                ended = cancelled()
+            else:
                 attempt.executor = executor
                 async with asyncio.timeout(job.limits.timeout_s + OVERTIME_S):
                     ended = await executor.run(job, attempt)
@@ -200,7 +201,7 @@ class Attempts:
             if self._closing and ended.outcome is Outcome.CANCELLED:
                 ended = lost("the worker stopped")
         except asyncio.CancelledError:
-            ended = lost("the worker stopped")
+            ended = None
             raise
         except (StoreFull, WrongHash) as error:
             ended = Ended(
@@ -216,7 +217,7 @@ class Attempts:
             self.recent_seconds.append(round(self._clock() - began, 6))
             del self._running[attempt.attempt_id]
             self._blobs.unpin(attempt.pins)
-            self._finish(attempt, ended)
+            self._finish(attempt, ended or lost("the worker stopped"))
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         attempt.outcome = ended.outcome

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 RING_EVENTS = 2_000
 RING_BYTES = 4 * 1024 * 1024
 """Of each attempt. A reader that falls further behind gets a `gap` event that counts what it missed."""
-_OVERHEAD = 100
+_OVERHEAD = 200
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class EventRing:
@@ -23,21 +24,20 @@ class EventRing:
         """Hold at most `most` events and about `most_bytes` bytes (the newest is always held)."""
         self._boot_id = json.dumps(boot_id)
         self._most, self._most_bytes = most, most_bytes
-        self._events: deque[tuple[str, bytes]] = deque()
+        self._events: deque[tuple[str, Mapping[str, Any] | bytes]] = deque()
         self._changed: asyncio.Event | None = None
         self.last_id = 0
         self.bytes = 0
         self.closed = False
 
     def add(self, kind: str, data: Mapping[str, Any] | bytes) -> None:
-        """Append an event. `data` is a mapping, or JSON that is serialised already."""
-        text = data if isinstance(data, bytes) else json.dumps(data, separators=(",", ":"), ensure_ascii=True).encode()
+        """Append an event. `data` is a mapping that nobody changes later, or JSON that is serialised already."""
         self.last_id += 1
-        self._events.append((kind, text))
-        self.bytes += len(text) + _OVERHEAD
+        self._events.append((kind, data))
+        self.bytes += _weight(data)
         while len(self._events) > self._most or (self.bytes > self._most_bytes and len(self._events) > 1):
             _, old = self._events.popleft()
-            self.bytes -= len(old) + _OVERHEAD
+            self.bytes -= _weight(old)
         self._wake()
 
     def close(self) -> None:
@@ -64,11 +64,20 @@ class EventRing:
                 self._changed = asyncio.Event()
             await self._changed.wait()
 
-    def _frame(self, number: int, kind: str, data: bytes) -> bytes:
+    def _frame(self, number: int, kind: str, data: Mapping[str, Any] | bytes) -> bytes:
+        # Serialised here and not in `add`: most attempts are never streamed.
+        text = data if isinstance(data, bytes) else _encode(data).encode()
         head = f'id: {number}\nevent: {kind}\ndata: {{"id":{number},"type":"{kind}","boot_id":{self._boot_id},"data":'
-        return head.encode() + data + b"}\n\n"
+        return head.encode() + text + b"}\n\n"
 
     def _wake(self) -> None:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
+
+
+def _weight(data: Mapping[str, Any] | bytes) -> int:
+    """About how many bytes an event takes here."""
+    if isinstance(data, bytes):
+        return _OVERHEAD + len(data)
+    return _OVERHEAD + sum(len(value) for value in data.values() if isinstance(value, str))
