@@ -64,6 +64,8 @@ def judge(
     if outcome is Outcome.LOST and subtask.permissions.network and not subtask.repeatable:
         rule = "it may have reached the network, so it is not sent again unless the subtask is marked repeatable"
         return Verdict(again=False, delay=0.0, reason=f"{why}; {rule}")
+    if payload.get("resumed"):  # it went with our own process: nobody's fault, and no reason to wait
+        return Verdict(again=True, delay=0.0, reason=why)
     if outcome is Outcome.REJECTED and payload.get("retry_after") is not None:
         if trouble.busy < policy.busy_tries:
             return Verdict(again=True, delay=0.0, reason=why)
