@@ -171,7 +171,7 @@ def test_wheel_carries_the_package_and_the_worker(wheel):
         if p.is_file()
     }
     assert {"nadg_kernel/py.typed", "nadg_kernel/_worker/wire.py"} <= package | worker
-    assert package | worker <= inside
+    assert package | worker | {"nadg_kernel/_notebooks/01_control_panel.ipynb"} <= inside
     assert not [name for name in inside if "__pycache__" in name or name.startswith("tests/")]
 
 
