@@ -217,7 +217,7 @@ class Attempts:
             self.recent_seconds.append(round(self._clock() - began, 6))
             del self._running[attempt.attempt_id]
             self._blobs.unpin(attempt.pins)
-            self._finish(attempt, ended or lost("the worker stopped"))
+            self._finish(attempt, lost("the worker stopped") if ended is None else ended)
 
     def _finish(self, attempt: Attempt, ended: Ended) -> None:
         attempt.outcome = ended.outcome
