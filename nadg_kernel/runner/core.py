@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from datetime import UTC, datetime
 from functools import partial
@@ -119,6 +120,17 @@ class Runner:
         """Why a subtask does not run now, for a person; empty if it runs or is over."""
         return self._scheduler.waiting_for(subtask)
 
+    def note_store(self, store: str, reason: str, caught_up: int = 0) -> None:
+        """Journal that a replica of the store is away (`reason`), or that it has caught up with so many events."""
+        if not self._driving:
+            return
+        kind = EventType.STORE_DEGRADED if reason else EventType.STORE_RECOVERED
+        payload = {"store": store, "reason": reason} if reason else {"store": store, "caught_up": caught_up}
+        self._mailbox.post(lambda: self._noted(kind, payload))
+
+    def _noted(self, kind: EventType, payload: dict[str, Any]) -> None:
+        self._journal.add(kind, payload=payload)
+
     def request(self, intent: Intent) -> None:
         """Ask for something; it is done while `run` runs, also when that is called only later.
 
@@ -167,8 +179,7 @@ class Runner:
         while not self._closed:
             await self._turn()
             if self._scheduler.run_state is RunState.RUNNING or self._shards.counting:
-                due = [*self._attempts.due(), *([] if self._wake_at is None else [self._wake_at])]
-                await self._mailbox.wait(due)
+                await self._mailbox.wait([*self._attempts.due(), self._journal.due, self._wake_at or math.inf])
                 continue
             await self._rest()
             if not self._intents:
@@ -244,7 +255,8 @@ class Runner:
         self._attempts.overdue()
         specs, kills = await self._decide()
         self._ledger.report(self._scheduler.changes())
-        await self._journal.flush()
+        if specs or kills or self._journal.due <= now():
+            await self._journal.flush()
         for spec in specs:
             self._attempts.submit(spec)
         for kill in kills:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import Event, EventType
+from nadg_kernel.runner.mailbox import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,8 +15,16 @@ if TYPE_CHECKING:
     from nadg_kernel.stores.base import Store
 
 
+PATIENT = frozenset({EventType.ATTEMPT_STARTED, EventType.ATTEMPT_PROGRESS, EventType.WORKER_STATE})
+"""Events on which nothing is decided: they wait a moment for others to share a sync of the disk with."""
+PATIENCE_S = 0.05
+
+
 class Journal:
-    """Events of one run in one epoch. `seq` goes on where the journal ended."""
+    """Events of one run in one epoch. `seq` goes on where the journal ended.
+
+    `due` is when what was added should be flushed, on the loop's clock; infinite when there is nothing.
+    """
 
     def __init__(
         self,
@@ -26,6 +36,7 @@ class Journal:
         """Start empty; `epoch` and `seq` are set by the runner once it owns the run."""
         self.epoch = 0
         self.seq = 0
+        self.due = math.inf
         self._store, self._run_id, self._clock, self._listener = store, run_id, clock, listener
         self._batch: list[Event] = []
 
@@ -41,6 +52,7 @@ class Journal:
         self.seq += 1
         event = self.unwritten(kind, subtask, shard, attempt_id, payload, seq=self.seq)
         self._batch.append(event)
+        self.due = min(self.due, now() + PATIENCE_S if kind in PATIENT else now())
         return event
 
     def unwritten(
@@ -70,7 +82,7 @@ class Journal:
         """Make everything durable, then tell the listener in order. Raises StaleEpoch and other StoreErrors."""
         if not self._batch:
             return
-        batch, self._batch = self._batch, []
+        batch, self._batch, self.due = self._batch, [], math.inf
         await self._store.append(self._run_id, self.epoch, batch)
         for event in batch:
             self.tell(event)

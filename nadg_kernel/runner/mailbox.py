@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,9 @@ class Mailbox:
 
     async def wait(self, due: Iterable[float]) -> None:
         """Sleep until there is something to look at, at the latest at the first time in `due`."""
-        first = min(due, default=None)
+        first = min(due, default=math.inf)
         timer = None
-        if first is not None:
+        if first < math.inf:
             timer = asyncio.get_running_loop().call_later(max(0.0, first - now()), self._wake.set)
         try:
             await self._wake.wait()
