@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nadg_kernel.engines.base import Blobs, WorkerState
     from nadg_kernel.settings import Secret
-    from nadg_kernel.stores.base import Store
+    from nadg_kernel.stores.base import Store, WorkerRow
 
 
 class Fleet:
@@ -40,11 +40,15 @@ class Fleet:
         await self.engine.start()
         self._watch = asyncio.create_task(self._watched())
         for row in await self._store.workers():
-            # Without the secret, or for a URL that no worker may have, there is no token to send.
-            self.engine.put_worker(registered_endpoint(row.worker_id, row.url, row.generation, self._secret))
+            self.use(row)
         self._listed.set()
         await self._local.start()
         await self._watch
+
+    def use(self, row: WorkerRow) -> None:
+        """Send work to a registered worker from now on."""
+        # Without the secret, or for a URL that no worker may have, there is no token to send.
+        self.engine.put_worker(registered_endpoint(row.worker_id, row.url, row.generation, self._secret))
 
     def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
         """Tell `listener` of all workers whenever one changes; gives the way to stop."""

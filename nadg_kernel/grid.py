@@ -26,13 +26,14 @@ from nadg_kernel.model import Command, Context, EventType, Plan
 from nadg_kernel.planners.base import Briefing, Planner
 from nadg_kernel.planners.recipes import suggest
 from nadg_kernel.planners.registry import make_planner
+from nadg_kernel.registry import Registry
 from nadg_kernel.rehearsal import ROWS, rehearsed, sampled
 from nadg_kernel.run import Run
 from nadg_kernel.runner import Runner
 from nadg_kernel.settings import Settings, load_settings
 from nadg_kernel.stores.blobs import BlobStore
+from nadg_kernel.stores.making import make_store
 from nadg_kernel.stores.owners import this_owner
-from nadg_kernel.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.model import Event
     from nadg_kernel.planners.base import Tell
+    from nadg_kernel.stores.replica import ReplicaState
 
 READY_S = 15.0
 """How long a draft waits to hear from a first worker, so that it can say which imports exist."""
@@ -75,7 +77,8 @@ class Grid:
         self.planner: Planner = _planner(planner, self.settings)
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(self.home / "blobs")
-        self.store = SqliteStore(self.home / "nadg.db")
+        self.store = make_store(self.settings, self._store_changed)
+        self.registry = Registry(self.store, self.settings.grid_secret)
         self.runs_here: dict[str, Run] = {}
         self._closed = False
         count = self.settings.local_workers if local_workers is None else local_workers
@@ -99,7 +102,7 @@ class Grid:
     @property
     def store_name(self) -> str:
         """Where the history is."""
-        return "SQLite"
+        return "Supabase" if self.settings.supabase_url else "SQLite"
 
     def plan(
         self, command: str, data: Mapping[str, object] | None = None, *, planner: str | Planner | None = None
@@ -186,6 +189,29 @@ class Grid:
     def workers(self) -> pd.DataFrame:
         """One row per worker: id, health, running, capacity, latency, labels, layers, reason."""
         return history.workers(self.worker_states())
+
+    def add_worker(self, url: str, *, worker_id: str = "") -> str:
+        """Register a remote worker by its URL and use it from now on; gives its id.
+
+        Its token (`nadg workers token URL`) has to be set on it as NADG_AUTH_TOKEN. Raises SettingsError without
+        NADG_GRID_SECRET, WorkerError for a URL that no worker may have.
+        """
+        row = self.loop.run(self.registry.add(url, worker_id=worker_id))
+        self.loop.call(self._fleet.use, row)
+        return row.worker_id
+
+    def remove_worker(self, worker: str) -> None:
+        """Forget a registered worker by id or URL; its history stays."""
+        row = self.loop.run(self.registry.remove(worker))
+        self.loop.call(self._fleet.engine.drop_worker, row.worker_id)
+
+    def ping(self) -> pd.DataFrame:
+        """Ask every registered worker now: one row each with status, seconds, running, capacity, reason."""
+        import pandas as pd
+
+        beats = self.loop.run(self.registry.heartbeat())
+        columns = ["worker_id", "url", "status", "seconds", "running", "capacity", "weak", "reason"]
+        return pd.DataFrame([{name: getattr(beat, name) for name in columns} for beat in beats], columns=columns)
 
     def history(self, **filters: Any) -> pd.DataFrame:
         """One row per subtask and run, newest first. Filters: since, until, state, worker, run, text, limit."""
@@ -343,6 +369,10 @@ class Grid:
     def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
         self._tell_errors()
         return self.loop.run(history.collect(self.store, name, filters))
+
+    def _store_changed(self, state: ReplicaState) -> None:
+        for run in self.runs_here.values():
+            run.on_store("Supabase", "" if state.ok else state.reason, state.caught_up)
 
     def _tell_errors(self) -> None:
         """Show what failed in the background since the last call, where the person is now."""

@@ -272,6 +272,10 @@ class Run:
             self._settled.set()
             self._push()
 
+    def on_store(self, store: str, reason: str, caught_up: int) -> None:
+        """Show that the replica of the history is away (`reason`), or back; on the loop's thread."""
+        self._runner.note_store(store, reason, caught_up)
+
     async def detach(self) -> None:
         """Let go of the run without cancelling it: it can be resumed. On the loop; `Grid.close` does this."""
         await self._runner.close()

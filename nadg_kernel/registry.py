@@ -1,0 +1,215 @@
+"""The registry of remote workers: who is in it, each one's own token, and a heartbeat over all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nadg_kernel.engines import health as looks
+from nadg_kernel.engines.addresses import canonical_origin, parse_origin
+from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.engines.client import Timeouts, WorkerClient
+from nadg_kernel.engines.tokens import registered_endpoint, worker_token
+from nadg_kernel.errors import NadgError, WorkerError
+from nadg_kernel.settings import Secret
+from nadg_kernel.stores.base import WorkerRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.stores.base import Store
+
+AT_ONCE = 100
+"""Workers that a heartbeat asks at the same time."""
+ANSWER_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beat:
+    """How a worker answered. `status` is active, busy, asleep or offline; `seconds` None when nothing came back."""
+
+    worker_id: str
+    url: str
+    status: str
+    seconds: float | None = None
+    running: int = 0
+    capacity: int = 0
+    weak: bool = False
+    layers: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be counted on: it answered, or it sleeps and wakes on a visit."""
+        return self.status != "offline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """A token change in two steps: the worker first accepts both, then the grid sends only the new one."""
+
+    row: WorkerRow
+    token: Secret
+    previous: Secret
+    done: bool
+    reason: str = ""
+
+
+class Registry:
+    """Registered workers of a store. Tokens are derived when they are needed and kept nowhere."""
+
+    def __init__(self, store: Store, secret: Secret | None) -> None:
+        """`secret` is the grid's; without one nothing can be registered."""
+        self._store, self._secret = store, secret
+
+    async def rows(self) -> list[WorkerRow]:
+        """All registered workers, by id."""
+        return await self._store.workers()
+
+    async def add(self, url: str, *, worker_id: str = "") -> WorkerRow:
+        """Register a worker by its URL. Registering it again changes nothing.
+
+        Raises SettingsError without a grid secret, WorkerError for a URL that no worker may have or an id in use.
+        """
+        origin = canonical_origin(url)
+        worker_token(self._secret, origin, 1)  # says what is missing before anything is written
+        rows = await self.rows()
+        for row in rows:
+            if row.url == origin:
+                return row
+        name = worker_id or _name(origin, {row.worker_id for row in rows})
+        if any(row.worker_id == name for row in rows):
+            message = f"the id {name!r} is taken by another worker: give it one with --id"
+            raise WorkerError(message)
+        row = WorkerRow(worker_id=name, url=origin, status="offline")
+        await self._store.upsert_workers([row])
+        return row
+
+    async def find(self, worker: str) -> WorkerRow:
+        """A worker by id or URL. Raises WorkerError listing what there is."""
+        rows = await self.rows()
+        try:
+            origin = canonical_origin(worker)
+        except WorkerError:
+            origin = ""
+        for row in rows:
+            if worker == row.worker_id or (origin and origin == row.url):
+                return row
+        known = ", ".join(row.worker_id for row in rows) or "none"
+        message = f"no worker {worker!r} is registered (there are: {known})"
+        raise WorkerError(message)
+
+    async def remove(self, worker: str) -> WorkerRow:
+        """Forget a worker; its history stays. Raises WorkerError when there is no such one."""
+        row = await self.find(worker)
+        await self._store.remove_worker(row.worker_id)
+        return row
+
+    async def token(self, worker: str) -> Secret:
+        """The token to set as NADG_AUTH_TOKEN on a worker, registered or not (then `worker` is its URL)."""
+        try:
+            row = await self.find(worker)
+        except WorkerError:
+            return worker_token(self._secret, canonical_origin(worker), 1)
+        return worker_token(self._secret, row.url, row.generation)
+
+    async def rotate(self, worker: str) -> Rotation:
+        """Change a worker's token. It is used only once the worker takes it, so that nothing breaks in between."""
+        row = await self.find(worker)
+        old = worker_token(self._secret, row.url, row.generation)
+        new = worker_token(self._secret, row.url, row.generation + 1)
+        raised = replace(row, generation=row.generation + 1)
+        try:
+            await self._takes(raised)
+        except NadgError as error:
+            return Rotation(row=row, token=new, previous=old, done=False, reason=str(error))
+        await self._store.upsert_workers([raised])
+        return Rotation(row=raised, token=new, previous=old, done=True)
+
+    async def heartbeat(self, rows: Sequence[WorkerRow] | None = None, *, answer_s: float = ANSWER_S) -> list[Beat]:
+        """Ask every worker at once, bounded, and write what came of it in one batch."""
+        asked = await self.rows() if rows is None else list(rows)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(row: WorkerRow) -> Beat:
+            async with gate:
+                return await self._beat(row, answer_s)
+
+        beats = list(await asyncio.gather(*(one(row) for row in asked)))
+        now = datetime.now(UTC)
+        written = [
+            replace(
+                row,
+                status=beat.status,
+                capacity=beat.capacity or row.capacity,
+                last_ping=row.last_ping if beat.seconds is None else now,
+            )
+            for row, beat in zip(asked, beats, strict=True)
+        ]
+        if written:
+            await self._store.upsert_workers(written)
+        return beats
+
+    async def _takes(self, row: WorkerRow) -> None:
+        endpoint = registered_endpoint(row.worker_id, row.url, row.generation, self._secret)
+        client = WorkerClient(endpoint, timeouts=Timeouts(answer=ANSWER_S))
+        try:
+            await client.status()
+        finally:
+            await client.close()
+
+    async def _beat(self, row: WorkerRow, answer_s: float) -> Beat:
+        endpoint = registered_endpoint(row.worker_id, row.url, row.generation, self._secret)
+        state = looks.unknown(endpoint)
+        began = time.perf_counter()
+        client: WorkerClient | None = None
+        try:
+            client = WorkerClient(endpoint, timeouts=Timeouts(connect=answer_s, answer=answer_s))
+            async with asyncio.timeout(answer_s * 2):
+                health = await client.health()
+            state = looks.from_health(state, health, (time.perf_counter() - began) * 1000)
+        except TimeoutError:
+            state = replace(state, reason=f"no answer in {answer_s * 2:g} s")
+        except WorkerError as error:
+            state = looks.from_error(state, error)
+        finally:
+            if client is not None:
+                await client.close()
+        return _summed_up(row, state, time.perf_counter() - began)
+
+
+def _summed_up(row: WorkerRow, state: WorkerState, seconds: float) -> Beat:
+    answered = state.health in {WorkerHealth.READY, WorkerHealth.REFUSING}
+    if state.health is WorkerHealth.READY:
+        status = "busy" if state.running >= state.capacity else "active"
+    else:
+        status = "asleep" if state.health in {WorkerHealth.ASLEEP, WorkerHealth.WAKING} else "offline"
+    return Beat(
+        worker_id=row.worker_id,
+        url=row.url,
+        status=status,
+        seconds=seconds if answered else None,
+        running=state.running,
+        capacity=state.capacity if answered else 0,
+        weak=state.weak,
+        layers=tuple(sorted(name for name, word in state.sandbox.items() if word == "active")),
+        reason=state.reason,
+    )
+
+
+def _name(origin: str, taken: set[str]) -> str:
+    """A short id from the host, such as `user-space` of user-space.hf.space."""
+    place = parse_origin(origin)
+    host = place.host.removesuffix(".hf.space")
+    stem = (
+        re.sub(r"[^a-z0-9]+", "-", host if place.scheme == "https" else f"{host}-{place.port}").strip("-") or "worker"
+    )
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}-{number}", number + 1
+    return name
