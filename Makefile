@@ -96,6 +96,7 @@ sync-wire: setup ## give the worker its copies of the protocol and the value for
 	cp nadg_kernel/wire.py nadg_kernel/values.py worker-node/
 	$(BIN)/uv export --quiet --locked --only-group worker --no-hashes --no-annotate --no-header \
 	  --output-file worker-node/requirements.txt
+	$(BIN)/python tests/worker/readme_files.py
 
 format: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .

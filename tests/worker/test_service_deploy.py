@@ -11,24 +11,14 @@ import pytest
 from config import SECRETS, VARIABLES, Config
 
 from .conftest import WORKER
+from .readme_files import listed, present
 from .started import started
 
 README = (WORKER / "README.md").read_text("utf-8")
 
 
-def listed() -> list[str]:
-    block = re.search(r"<!-- files -->\s*```\n(.*?)```", README, re.DOTALL)
-    assert block, "the README has a block of files"
-    return block.group(1).split()
-
-
-def present() -> list[str]:
-    found = (path for path in WORKER.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return sorted(path.relative_to(WORKER).as_posix() for path in found)
-
-
 def test_the_readme_lists_each_file():
-    assert listed() == present(), "worker-node/README.md, Files:\n" + "\n".join(present())
+    assert listed() == present(), "run `make sync-wire`"
 
 
 @pytest.mark.serial
