@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from nadg_kernel.planners.recipes.clauses import Clause
     from nadg_kernel.planners.recipes.recipe import Recipe
 
-_LABELS = frozenset({"sentiment", "label", "outcome", "verdict"})
+_LABELS = frozenset({"sentiment", "label", "outcome", "outlier", "verdict"})
 _GROUPS_SHOWN = 2
 _ROLE_WORDS = {
     "text": "text",
@@ -28,7 +29,7 @@ _ROLE_WORDS = {
     "label": "label",
 }
 _AMOUNTS = frozenset({"amount", "cost", "profit", "quantity", "revenue", "sale", "spend", "total", "turnover", "unit"})
-_PERIODS = frozenset(["day", "week", "month", "quarter", "year", "hour", "date", "time"])
+PERIODS = frozenset(["day", "week", "month", "quarter", "year", "hour", "date", "time"])
 
 
 @dataclass(kw_only=True)
@@ -41,12 +42,16 @@ class Bound:
     missing: list[str] = field(default_factory=list)
 
 
-def bind(recipe: Recipe, table: Table, clause: Clause, source: str) -> Bound:
-    """Find every constant of the recipe."""
+def bind(recipe: Recipe, table: Table, clause: Clause, source: str, second: Table | None = None) -> Bound:
+    """Find every constant of the recipe. `second` is the other table of a join."""
     out = Bound(values=dict(chosen(recipe, clause)))
+    out.values.update(dict.fromkeys(recipe.texts, _topic(clause.text)))
     words = clause.words
     for constant, spec in recipe.columns.items():
         role = spec.rstrip("?*+")
+        if role == "shared":
+            out.values[constant] = _shared(table, second, clause, out)
+            continue
         if spec.endswith(("*", "+")):
             names = _several(role, table, clause, out)
             out.values[constant] = names
@@ -63,6 +68,34 @@ def bind(recipe: Recipe, table: Table, clause: Clause, source: str) -> Bound:
         if not spec.endswith("?"):
             _explain(out, found, role, source)
     return out
+
+
+def _topic(text: str) -> str:
+    found = re.search(r"\b(?:about|on|of)\s+(.+)", text)
+    return (found[1] if found else text)[:200]
+
+
+def _shared(table: Table, second: Table | None, clause: Clause, out: Bound) -> list[str]:
+    """Columns to join on: named ones that both tables have, else the one most like an id, else the first."""
+    if second is None:
+        out.missing.append("a join needs a second table: attach it")
+        return []
+    both = [name for name in table.columns if name in second.columns]
+    if not both:
+        listed = ", ".join(second.columns[:12])
+        out.missing.append(
+            f"the two tables share no column: rename one of {', '.join(table.columns[:12])} or of {listed}"
+        )
+        return []
+    named = [name for name in table.mentioned(clause.words) if name in both]
+    if named:
+        return named
+    ids = [name for name in both if {"id", "key", "code"} & set(split_name(name))]
+    best = (ids or both)[0]
+    out.assumptions.append(f"The tables are joined on {best!r}, which both have.")
+    if len(both) > 1 and not ids:
+        out.questions.append(f"Join on {best!r}, or on {', '.join(both[1:4])}?")
+    return [best]
 
 
 def _explain(out: Bound, found: Found, role: str, source: str) -> None:
@@ -133,13 +166,15 @@ def _groups(table: Table, clause: Clause, out: Bound) -> list[str]:
         named = [c for c in named if c != text.column or not table.hinted(c, "text")]
     elif text is not None and named == [text.column] and table.hinted(text.column, "text"):
         named = []
+    spoken = by_columns(table, clause.text)
+    named = [c for c in named if c in spoken or not _LABELS & set(split_name(c))]  # "monthly sentiment" is its score
     after = [match[1] for match in BY.finditer(clause.text)]
     for phrase in after:
         tail = folded(phrase)
         hit = table.mentioned(tail)
         if hit and not named and _starts(tail, hit[0]):
             named = [hit[0]]
-        elif not hit and tail and tail[0] not in _PERIODS and not named:
+        elif not hit and tail and tail[0] not in PERIODS and not named:
             out.missing.append(
                 f"no column is called {phrase.split()[0]!r}; choose GROUP_BY from: {', '.join(table.columns[:12])}"
             )

@@ -163,9 +163,9 @@ class Table:
         if self.kind_of(column) != "text":
             return self.kind_of(column) == "date"
         words = set(split_name(column))
-        return bool(words & {"date", "timestamp", "datetime", "time", "created", "updated", "month"}) and not (
-            words & {"zone", "text", "comment"}
-        )
+        return bool(
+            words & {"date", "timestamp", "datetime", "time", "created", "updated", "month", "period"}
+        ) and not (words & {"zone", "text", "comment"})
 
     def _rank(self, column: str, role: str) -> int:
         """Position of the first hint that the name has; a name that is only the hint comes before one that has more."""

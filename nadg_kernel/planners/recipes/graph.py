@@ -29,6 +29,10 @@ class Job:
     second: str = ""
     source: Job | None = None
     """The job whose result it reads instead of the data."""
+    also: Job | None = None
+    """A job of its chain that it reads besides."""
+    fixed: bool = False
+    """Whether its source is settled: it is part of a chain."""
     extras: list[Job] = field(default_factory=list)
     waits: list[Job] = field(default_factory=list)
     """Jobs that come first, read or not."""
@@ -42,7 +46,7 @@ class Job:
 
     def before(self) -> list[Job]:
         """What it depends on, each once."""
-        jobs = [*([self.source] if self.source else []), *self.extras, *self.waits]
+        jobs = [*filter(None, [self.source, self.also]), *self.extras, *self.waits]
         return list(dict.fromkeys(jobs))
 
     def reaches(self, other: Job) -> bool:
@@ -93,6 +97,8 @@ def fits(recipe: Recipe, schema: DataSchema) -> bool:
     table = Table(schema)
     for spec in recipe.columns.values():
         role = spec.rstrip("?*+")
+        if role == "shared":
+            continue
         if not spec.endswith(("?", "*")) and table.columns and table.find(role) is None:
             return False
     return True
@@ -101,7 +107,7 @@ def fits(recipe: Recipe, schema: DataSchema) -> bool:
 def connect(jobs: Sequence[Job]) -> None:
     """Set sources, extras and waits of all jobs, given in the order of the command."""
     for job in jobs:
-        if job.recipe is not None and job.stage != "alone":
+        if job.recipe is not None and not job.fixed:
             _source(job, jobs)
     for job in jobs:
         if job.stage in {"view", "summary"}:
@@ -131,7 +137,7 @@ def _columns_only_there(job: Job, before: Sequence[Job]) -> bool:
 
 
 def _may_feed(other: Job, job: Job) -> bool:
-    return other.data == job.data and not other.reaches(job) and not _comes_later(other, job)
+    return job.data in {other.data, other.second} and not other.reaches(job) and not _comes_later(other, job)
 
 
 def _comes_later(other: Job, job: Job) -> bool:
@@ -158,6 +164,8 @@ def _collect(job: Job, jobs: Sequence[Job]) -> None:
 
 def _follow(job: Job, jobs: Sequence[Job]) -> None:
     """`then`, `from it`: wait for all of the clause before."""
+    if job.fixed and job.source is not None:
+        return
     if job.recipe is None:
         spoken = [
             o
@@ -178,7 +186,9 @@ def _follow(job: Job, jobs: Sequence[Job]) -> None:
     job.waits += [o for o in ends if not job.reaches(o) and not o.reaches(job)]
 
 
-def result_schema(job: Job, values: Mapping[str, object], table: Table, data: DataSchema | None) -> DataSchema:
+def result_schema(
+    job: Job, values: Mapping[str, object], table: Table, data: DataSchema | None, second: Table | None = None
+) -> DataSchema:
     """What the job's result will look like, for the columns of its dependents."""
     recipe = job.recipe
     if recipe is None or data is None:
@@ -186,13 +196,13 @@ def result_schema(job: Job, values: Mapping[str, object], table: Table, data: Da
     kinds = dict(zip(table.columns, table.dtypes, strict=False))
     if recipe.keeps is None:
         columns = dict(kinds)
+        for name, dtype in zip(second.columns, second.dtypes, strict=False) if second is not None else ():
+            columns.setdefault(name, dtype)
     else:
         columns = {}
         for constant in recipe.keeps:
-            names = values.get(constant)
-            for name in names if isinstance(names, list) else [names]:
-                if isinstance(name, str) and name:
-                    columns[name] = "str"
+            kept = values.get(constant)
+            columns |= {str(name): "str" for name in (kept if isinstance(kept, list) else [kept]) if name}
     for pattern, dtype in recipe.adds.items():
         for name in _expand(pattern, values):
             columns[name] = dtype

@@ -35,9 +35,9 @@ VERBS = _set("""
 """Words that begin a job when a clause begins with them."""
 
 OTHER_WORK = _set("""
-    anonymize book buy call classify clean cluster cook copy crawl delete deploy download email encrypt export filter
-    forecast import label move open optimise optimize order play post predict publish recommend remove restart rotate
-    schedule scrape search send train transcribe transform translate tune update upload
+    anonymize book buy call classify clean cluster cook copy crawl deduplicate delete deploy download drop email encrypt
+    export fill filter forecast import impute label move open optimise optimize order play post predict publish
+    recommend remove restart rotate schedule scrape search send train transcribe transform translate tune update upload
 """)
 """Verbs of work that no recipe does, whatever else the clause mentions."""
 
@@ -89,7 +89,7 @@ FILLER = _compile(
 LIST_MARK = _compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 SENTENCE_END = _compile(r"[.!?]+(?=\s|$)|;+|:(?=\s)")
 SEPARATOR = _compile(
-    r"\s*,\s*|\s+(?:-|->|=>)\s+|\s+"
+    r"\s*,(?!\d{3}(?!\d))\s*|\s+(?:-|->|=>)\s+|\s+"
     + _any("""
     and | & | but | plus | then | as well as | along with | together with | followed by | after that | after this
     afterwards | thereafter | subsequently | finally | lastly
@@ -147,6 +147,7 @@ CONDITION = _compile(
     r"\b"
     + _any("""
     where | whose | who | only (?:for|those|if) | excluding | except | without | since | between \\S*\\d | older than
+    (?:negative|positive|bad|good|angry|happy) (?:review|comment|message|ticket|row|rating|answer|post)s?
     with (?:an? )?(?:high|low|good|bad|poor|negative|positive|few|many|\\d)
     newer than | less than | more than | greater than | at least | at most | above | below
     (?:in|of|from|for) the (?:last|past|previous) | (?:in|since|from|for|of) (?:19|20)\\d\\d

@@ -35,7 +35,10 @@ def asked(clause: Clause, recipes: Iterable[Recipe], known: frozenset[str] = fro
     words = clause.words
     if clause.verb in OTHER_WORK and not any(_says(words, recipe, clause.verb) for recipe in available):
         return []
-    found = _strong(words, available) or _weak(words, available, known)
+    found = _strong(words, available)
+    if not any(item.recipe.stage == "view" for item in found):
+        found = _strong(words, available, more=True)
+    found = found or _weak(words, available, known)
     names = {name for item in found for name in item.recipe.covers}
     kept = [item for item in found if item.recipe.name not in names]
     return sorted(kept, key=lambda item: STAGES.index(item.recipe.stage))
@@ -47,10 +50,13 @@ def _says(words: Sequence[str], recipe: Recipe, verb: str) -> bool:
     return any(fold(verb) in wanted and next(spans(words, wanted), None) for wanted in mine)
 
 
-def _strong(words: Sequence[str], recipes: Sequence[Recipe]) -> list[Asked]:
+def _strong(words: Sequence[str], recipes: Sequence[Recipe], *, more: bool = False) -> list[Asked]:
     """The longest phrase wins a place: "summary statistics" is not a "summary"."""
     hits = [
-        (start, end, recipe) for recipe in recipes for text in recipe.words for start, end in spans(words, phrase(text))
+        (start, end, recipe)
+        for recipe in recipes
+        for text in (*recipe.words, *(recipe.words_without_view if more else ()))
+        for start, end in spans(words, phrase(text))
     ]
     hits.sort(key=lambda hit: (hit[0] - hit[1], hit[0]))
     taken: set[int] = set()

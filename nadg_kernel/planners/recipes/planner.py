@@ -10,7 +10,7 @@ from nadg_kernel.model import Command, DataSchema, Plan, Subtask
 from nadg_kernel.model.edits import fresh_id
 from nadg_kernel.planners.base import Briefing, PlannerProgress, Tell
 from nadg_kernel.planners.recipes import writing
-from nadg_kernel.planners.recipes.binding import Bound, bind, by_columns
+from nadg_kernel.planners.recipes.binding import PERIODS, Bound, bind, by_columns
 from nadg_kernel.planners.recipes.clauses import MAX_CHARACTERS, MAX_CLAUSES, Clause, split
 from nadg_kernel.planners.recipes.columns import Table
 from nadg_kernel.planners.recipes.graph import (
@@ -25,7 +25,7 @@ from nadg_kernel.planners.recipes.graph import (
 from nadg_kernel.planners.recipes.language import CONDITION, GENERIC, PREPARE, STOPWORDS, VERBS
 from nadg_kernel.planners.recipes.matching import Asked, asked, known_words
 from nadg_kernel.planners.recipes.recipe import Recipe, library
-from nadg_kernel.planners.recipes.words import printable, tokens
+from nadg_kernel.planners.recipes.words import printable, split_name, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,8 +158,12 @@ class _Drafting:
         names = [recipe.name for recipe in matched]
         group = self.recipes.get("group")
         columns = [c for name, schema in self.data.items() for c in by_columns(Table(schema), clause.text)]
-        if group is not None and columns and all(recipe.stage == "rows" for recipe in matched):
+        if group is not None and columns and all(recipe.stage == "rows" and not recipe.second for recipe in matched):
             return [*matched, group]
+        named = {word for column in columns for word in split_name(column)}
+        if "time_series" in names and named & PERIODS and group is not None:  # "per day", where day is a column
+            matched = [group if recipe.name == "time_series" else recipe for recipe in matched]
+            names = [recipe.name for recipe in matched]
         shown = any(recipe.stage == "view" for recipe in matched)
         if shown and "group" in names and not columns and any(job.recipe is group for job in jobs):
             return [recipe for recipe in matched if recipe is not group]
@@ -186,10 +190,13 @@ class _Drafting:
 
     def _known(self, clause: Clause, recipe: Recipe, jobs: list[Job], default: str) -> None:
         if recipe.stage == "alone":
-            jobs.append(Job(clause=clause, recipe=recipe))
+            self._chain(clause, recipe, jobs)
+            return
+        if recipe.second:
+            self._join(clause, recipe, jobs, default)
             return
         several = named_data(clause, recipe, self.data)
-        if len(several) > 1 and not recipe.second:
+        if len(several) > 1:
             for name in several:
                 self._add(clause, recipe, name, jobs)
             return
@@ -198,6 +205,34 @@ class _Drafting:
             others = ", ".join(repr(other) for other in self.data if other != name)
             self.questions.append(f"Is {recipe.name} meant for {name!r} or for {others}? {name!r} is taken.")
         self._add(clause, recipe, name, jobs)
+
+    def _chain(self, clause: Clause, recipe: Recipe, jobs: list[Job]) -> None:
+        """A recipe that makes its own input, and those that come before it."""
+        if any(job.recipe is recipe and job.clause.text == clause.text for job in jobs):
+            return
+        data = ""
+        if recipe.data_kinds == ("folder",):
+            fit = [name for name, schema in self.data.items() if schema.kind == "folder"]
+            data = fit[0] if fit else NO_DATA
+            if not fit:
+                self.questions.append(f"Which folder? None is attached; the code reads inputs[{NO_DATA!r}].")
+        made: dict[str, Job] = {}
+        source: Job | None = None
+        for name in (*recipe.chain, recipe.name):
+            part = self.recipes[name]
+            job = Job(clause=clause, recipe=part, source=source, also=made.get(part.also), fixed=True)
+            job.data = data if source is None else ""
+            job.second = data if source is not None and '"SECOND"' in part.code else ""
+            made[name] = source = job
+            jobs.append(job)
+
+    def _join(self, clause: Clause, recipe: Recipe, jobs: list[Job], default: str) -> None:
+        """Two tables: those that the clause names, else the first that there are."""
+        named = named_data(clause, recipe, self.data)
+        order = [*named, *(name for name in ([default] if default else []) if name not in named), *self.data]
+        tables = [name for name in dict.fromkeys(order) if self.data[name].kind == "frame"]
+        first, second = (*tables, *tables, NO_DATA, NO_DATA)[:2]
+        jobs.append(Job(clause=clause, recipe=recipe, data=first, second=second, order=len(jobs)))
 
     def _add(self, clause: Clause, recipe: Recipe, data: str, jobs: list[Job]) -> None:
         same = [job for job in jobs if job.recipe is recipe and job.data == data]
@@ -216,14 +251,15 @@ class _Drafting:
         source = job.source.id if job.source else job.data
         schema = self.schemas.get(source) if job.source else self.data.get(job.data)
         table = Table(schema or DataSchema())
-        bound = self._bound(job, job.recipe, table)
+        second = Table(self.data[job.second]) if job.recipe.second and job.second not in {job.data, ""} else None
+        bound = self._bound(job, job.recipe, table, second)
         values = {**writing.defaults(job.recipe), **bound.values}
-        self.schemas[job.id] = result_schema(job, values, table, schema)
+        self.schemas[job.id] = result_schema(job, values, table, schema, second)
         self.used[job.id] = job.recipe.name
         return writing.write(job, job.recipe, bound, table, source, self.briefing.capacity)
 
-    def _bound(self, job: Job, recipe: Recipe, table: Table) -> Bound:
-        bound = bind(recipe, table, job.clause, job.source.id if job.source else job.data)
+    def _bound(self, job: Job, recipe: Recipe, table: Table, second: Table | None) -> Bound:
+        bound = bind(recipe, table, job.clause, job.source.id if job.source else job.data, second)
         self.assumptions += bound.assumptions
         self.questions += bound.questions
         if job.data == NO_DATA and not self.data and recipe.stage != "alone":

@@ -31,11 +31,14 @@ class Recipe:
     summary: str
     stage: Stage
     """rows: adds columns to the rows. table: a smaller table. summary: describes. view: shows all that came before.
-    alone: needs no data."""
+    alone: makes its own input, or reads a folder."""
     words: tuple[str, ...]
-    """Words and phrases of a command that ask for it. `average * by` allows up to three words for the star."""
+    """Words and phrases of a command that ask for it. `average * by` allows up to three words for the star. None: it is
+    part of another recipe's chain."""
     weak: tuple[str, ...] = ()
     """Words that ask for it only where nothing else fits and the clause is about attached data."""
+    words_without_view: tuple[str, ...] = ()
+    """Words that ask for it only where the clause asks for no view, which would show the same."""
     covers: tuple[str, ...] = ()
     """Recipes that it includes when the same clause asks for both."""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +61,16 @@ class Recipe:
     kind: Literal["python", "prompt"] = "python"
     data_kinds: tuple[str, ...] = ("frame", "json", "text")
     second: bool = False
-    """Whether it reads a second table as `inputs["SECOND"]`."""
+    """Whether it joins two tables: `inputs["SECOND"]` is the other one."""
+    chain: tuple[str, ...] = ()
+    """Recipes that come before it, each reading the one before: its source is the last of them. The first one may read
+    data; any of them reads that data as `inputs["SECOND"]` too."""
+    also: str = ""
+    """A recipe of the chain that it reads besides, as `inputs["ALSO"]`."""
+    map_source: bool = False
+    """Whether it runs once per item of the list that its source gives."""
+    texts: tuple[str, ...] = ()
+    """Constants that take the clause's topic, in its words."""
     code: str = ""
 
 
@@ -93,7 +105,7 @@ def parse(text: str, snippets: Mapping[str, str] | None = None) -> Recipe:
 def library() -> Mapping[str, Recipe]:
     """The recipes that ship with the package, by name, in the files' order."""
     folder = files(__package__) / "library"
-    texts = {item.name.removesuffix(".py"): item.read_text("utf-8") for item in folder.iterdir() if item.is_file()}
+    texts = {item.name.partition(".")[0]: item.read_text("utf-8") for item in folder.iterdir() if item.is_file()}
     snippets = {name.removeprefix("_"): text for name, text in texts.items() if name.startswith("_")}
     found = (parse(texts[name], snippets) for name in sorted(texts) if not name.startswith("_"))
     return {recipe.name: recipe for recipe in found}

@@ -51,7 +51,7 @@ def suggest(data: Mapping[str, DataSchema], briefing: Briefing | None = None) ->
     out: list[Suggestion] = []
     for name, schema in data.items():
         for recipe in sorted(library().values(), key=lambda item: STAGES.index(item.stage)):
-            if recipe.stage != "alone" and not recipe.second and fits(recipe, schema):
+            if recipe.words and recipe.stage != "alone" and not recipe.second and fits(recipe, schema):
                 found = _one(recipe, name, schema, known)
                 if found is not None:
                     out.append(found)

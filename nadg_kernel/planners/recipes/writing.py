@@ -29,11 +29,12 @@ _EXTRAS = "extras = {}"
 def write(job: Job, recipe: Recipe, bound: Bound, table: Table, source: str, capacity: int) -> Subtask:
     """The subtask of a job: `source` and the job's extras are what it reads, `bound` the values of its constants."""
     extras = [other.id for other in job.extras]
-    text = fill(recipe, bound.values, source, extras, job.second)
-    names = () if recipe.stage == "alone" else (source, *extras, *([job.second] if job.second else []))
+    also = job.also.id if job.also else ""
+    text = fill(recipe, bound.values, {"SOURCE": source, "SECOND": job.second, "ALSO": also}, extras)
+    names = [name for name in (source, *extras, job.second, also) if name]
     return Subtask(
         id=job.id,
-        title=title(recipe, {**defaults(recipe), **bound.values}, source),
+        title=title(recipe, {**defaults(recipe), "SECOND": job.second, **bound.values}, source),
         instruction=f"{job.clause.text}\n\n{recipe.summary}".strip(),
         kind=recipe.kind,
         code=with_missing(text, bound.missing),
@@ -46,6 +47,8 @@ def write(job: Job, recipe: Recipe, bound: Bound, table: Table, source: str, cap
 
 
 def _map(recipe: Recipe, job: Job, table: Table, capacity: int) -> Map | None:
+    if recipe.map_source and job.source is not None:
+        return Map(over=job.source.id, rows=1)
     rows = table.rows or 0
     if not recipe.map_rows or job.source is not None or table.kind != "frame" or rows < MAP_FROM_ROWS:
         return None
@@ -67,21 +70,25 @@ def write_skeleton(job: Job, sources: Sequence[str]) -> Subtask:
 
 
 def defaults(recipe: Recipe) -> dict[str, object]:
-    """Choices as the recipe's file has them, where the clause left them alone."""
+    """Choices and counts as the recipe's file has them, where the clause left them alone."""
     out: dict[str, object] = {}
-    for name in recipe.choices:
-        if found := re.search(rf"^{name} = ['\"](\w+)['\"]", recipe.code, re.MULTILINE):
-            out[name] = found[1]
+    for name in (*recipe.choices, *recipe.counts):
+        if found := re.search(rf"^{name} = ['\"]?(\w+)['\"]?", recipe.code, re.MULTILINE):
+            out[name] = found[1].replace("_", "")
     return out
 
 
-def fill(recipe: Recipe, values: Mapping[str, Any], source: str, extras: Sequence[str] = (), second: str = "") -> str:
-    """The recipe's code with its constants set; each is on one line at the top, where a person changes it."""
+def fill(recipe: Recipe, values: Mapping[str, Any], names: Mapping[str, str], extras: Sequence[str] = ()) -> str:
+    """The recipe's code with its constants set, each on one line at the top, where a person changes it.
+
+    `names`: what SOURCE, SECOND and ALSO are called in the plan.
+    """
     code = recipe.code
     for name, value in values.items():
         line = re.compile(rf"^{name} = .*?(?P<note>  #.*)?$", re.MULTILINE)
         code = line.sub(lambda match, name=name, value=value: f"{name} = {value!r}{match['note'] or ''}", code, count=1)  # type: ignore[misc]
-    code = code.replace('inputs["SOURCE"]', f"inputs[{source!r}]").replace('inputs["SECOND"]', f"inputs[{second!r}]")
+    for place, name in names.items():
+        code = code.replace(f'inputs["{place}"]', f"inputs[{name!r}]").replace(f"{{{place}}}", f"{{{name}}}")
     if extras:
         pairs = ", ".join(f"{name!r}: inputs[{name!r}]" for name in extras)
         code = code.replace(_EXTRAS, f"extras = {{{pairs}}}")
@@ -93,6 +100,8 @@ def title(recipe: Recipe, values: Mapping[str, Any], source: str) -> str:
 
     def word(match: re.Match[str]) -> str:
         value = source if match[1] == "SOURCE" else values.get(match[1], "")
+        if str(value).isdigit():
+            return f"{int(str(value)):,}"
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     text = re.sub(r"\{(\w+)\}", word, recipe.title).strip()
