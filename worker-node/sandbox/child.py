@@ -45,7 +45,6 @@ def enter(fork: Fork, confinement: Confinement, parent: int, fds: tuple[int, int
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _take_descriptors(fds)
         confinement.apply(fork, parent)
-        _settle(confinement.folder(fork.slot))
     except BaseException as error:  # noqa: BLE001 - no path may lead back into the zygote's loop
         _give_up(error)
     try:
@@ -73,15 +72,22 @@ def _take_descriptors(fds: tuple[int, int, int, int]) -> None:
         os.dup2(fd, target, inheritable=target < CHANNEL)
 
 
-def _settle(folder: str) -> None:
-    """Working directory, places for files, text streams."""
-    work, tmp = f"{folder}/{WORK}", f"{folder}/{TMP}"
-    os.chdir(work)
-    os.environ.update(HOME=tmp, TMPDIR=tmp, MPLCONFIGDIR=tmp)
-    tempfile.tempdir = None
-    sys.path.insert(0, work)
+def settle_zygote() -> None:
+    """What every task finds and no task changes for another, made once in the zygote."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
+    sys.path.insert(0, "")  # the working directory
+    tempfile.tempdir = None
+
+
+def before_fork(folder: str) -> None:
+    """What the next task inherits: done here, where no page is copied for it."""
+    os.chdir(f"{folder}/{WORK}")
+    os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = f"{folder}/{TMP}"
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:  # the standard library's generator sees to itself
+        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
 
 
 def _read_task() -> tuple[dict[str, Any] | None, dict[str, bytes]]:

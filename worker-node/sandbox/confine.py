@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sandbox.plan import Fork, ZygotePlan
 
 FIRST_UNUSED_FD = 4
+_USES = 16
+"""A slot's ruleset is made anew after so many tasks: each adds its own /proc folder, which is gone with it."""
 
 
 class Confinement:
@@ -26,6 +28,7 @@ class Confinement:
         self._landlock: landlock.Rules | None = None
         self._kernel = None if "landlock" in self._off else landlock.features()
         self._program: bytes | None = None
+        self._rulesets: dict[int, tuple[int, int]] = {}
 
     def folder(self, slot: int) -> str:
         """The slot's folder."""
@@ -37,13 +40,15 @@ class Confinement:
             view.open_up([*paths.interpreter_roots(), Path(self._plan.root)])
         if "rlimits" not in self._off:
             limits.before_fork()
+        if "identity" not in self._off:
+            identity.prepare(self._plan.uid_base)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         if "non_dumpable" not in self._off:
             linux.prctl(linux.PR_SET_DUMPABLE, 0)
         if "no_new_privileges" not in self._off:
             linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
         if self._kernel is not None:
-            self._landlock = self._rules(self._kernel, programs=False)
+            self._landlock = self._rules(self._kernel, None)
         if "seccomp" not in self._off:
             seccomp.install(seccomp.base().program())
             if self._scoped:
@@ -59,7 +64,7 @@ class Confinement:
         die_with(parent, signal.SIGKILL)  # a change of user id clears it
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # /proc/self is the task's own; the other layers keep siblings out
         if self._kernel is not None:
-            self._apply_landlock(self._kernel, fork)
+            self._apply_landlock(self._kernel, fork.slot)
         if "session" not in self._off:
             linux.close_from(FIRST_UNUSED_FD)
         if "seccomp" not in self._off:
@@ -75,23 +80,52 @@ class Confinement:
         own_user = self._plan.uid_base is not None and "identity" not in self._off
         return seccomp.child(processes=processes, network=network, own_user=own_user, scoped=self._scoped).program()
 
-    def _rules(self, kernel: landlock.Features, *, programs: bool, network: bool = False) -> landlock.Rules:
+    def _rules(self, kernel: landlock.Features, fork: Fork | None) -> landlock.Rules:
         rules = landlock.Rules(kernel)
         rules.allow(paths.libraries(), landlock.RUN)
-        rules.allow(paths.files() + (paths.network() if network else []), landlock.READ)
+        rules.allow(paths.files() + (paths.network() if fork and fork.network else []), landlock.READ)
         rules.allow([paths.NULL], kernel.change)
-        if programs:
+        if fork and fork.tree:
             rules.allow(paths.programs(), landlock.RUN)
+        if fork and fork.gpu:
+            rules.allow(paths.gpu_devices(), kernel.files)
+            rules.allow(paths.gpu_files(), landlock.READ)
         return rules
 
-    def _apply_landlock(self, kernel: landlock.Features, fork: Fork) -> None:
+    def before_fork(self, fork: Fork) -> None:
+        """In the zygote: have the slot's ruleset ready."""
+        if self._kernel is None:
+            return
+        if fork.tree or fork.network or fork.gpu:
+            self._forget(fork.slot)
+            self._rulesets[fork.slot] = (self._build(self._kernel, fork), _USES)
+            return
+        ruleset, uses = self._rulesets.get(fork.slot, (-1, _USES))
+        if uses >= _USES:
+            self._forget(fork.slot)
+            ruleset, uses = self._build(self._kernel, fork), 0
+        self._rulesets[fork.slot] = (ruleset, uses + 1)
+
+    def _build(self, kernel: landlock.Features, fork: Fork) -> int:
         rules = self._landlock
-        if rules is None or fork.tree or fork.network:
-            rules = self._rules(kernel, programs=fork.tree, network=fork.network)
+        if rules is None or fork.tree or fork.network or fork.gpu:
+            rules = self._rules(kernel, fork)
         folder = self.folder(fork.slot)
-        folders = {f"{folder}/{WORK}": kernel.change, f"{folder}/{TMP}": kernel.change}
-        folders[f"/proc/{os.getpid()}"] = landlock.READ
-        rules.restrict(folders, fork.proxy_port if fork.network else None)
+        port = fork.proxy_port if fork.network else None
+        ruleset = rules.ruleset([f"{folder}/{WORK}", f"{folder}/{TMP}"], port)
+        if rules is not self._landlock:
+            rules.close()
+        return ruleset
+
+    def _forget(self, slot: int) -> None:
+        ruleset, _ = self._rulesets.pop(slot, (-1, 0))
+        if ruleset >= 0:
+            os.close(ruleset)
+
+    def _apply_landlock(self, kernel: landlock.Features, slot: int) -> None:
+        ruleset = self._rulesets[slot][0]
+        landlock.add(kernel, ruleset, f"/proc/{os.getpid()}", landlock.READ)
+        landlock.restrict(ruleset)
 
 
 def die_with(parent: int, number: signal.Signals) -> None:

@@ -12,7 +12,6 @@ FIRST_UID = 1_730_000_000
 """High, so that no account and no container's range is likely to hold it."""
 _CAPSET_VERSION = 0x20080522
 _NR_CAPSET = {"x86_64": 126, "aarch64": 91}
-_PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 
 
 def first_uid(count: int) -> int | None:
@@ -26,12 +25,22 @@ def first_uid(count: int) -> int | None:
     return None
 
 
+def prepare(uid: int | None) -> None:
+    """In the zygote: give up groups, and what a change of user id would leave of capabilities."""
+    if uid is None:
+        _set_capabilities_empty()
+        return
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+
+
 def drop(uid: int | None) -> None:
-    """Become `uid` (None: stay who you are) without groups and without capabilities, for good."""
+    """In a task: become `uid` for good; the kernel then takes every capability (None: they went in `prepare`)."""
     if uid is not None:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+
+
+def _set_capabilities_empty() -> None:
     header = struct.pack("Ii", _CAPSET_VERSION, 0)
     linux.syscall(_NR_CAPSET[os.uname().machine], header, bytes(24))
 

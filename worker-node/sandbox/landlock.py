@@ -85,19 +85,34 @@ class Rules:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 self._rules.append(_rule(self._kernel, os.open(path, os.O_PATH | os.O_CLOEXEC), rights))
 
-    def restrict(self, folders: dict[str, int], port: int | None) -> None:
-        """Confine the calling thread for good to these rules, to `folders` and, if given, one TCP port."""
+    def close(self) -> None:
+        """Close the paths."""
+        for rule in self._rules:
+            os.close(struct.unpack("=Qi", rule)[1])
+        self._rules.clear()
+
+    def ruleset(self, folders: list[str], port: int | None = None) -> int:
+        """A ruleset of these rules, `folders` to change and, if given, one TCP port to connect to; a descriptor."""
         ruleset = _create(self._kernel)
-        for path, rights in folders.items():
-            fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            linux.syscall(_ADD, ruleset, _BENEATH, _rule(self._kernel, fd, rights), 0)
-            os.close(fd)
+        for path in folders:
+            add(self._kernel, ruleset, path, self._kernel.change)
         for rule in self._rules:
             linux.syscall(_ADD, ruleset, _BENEATH, rule, 0)
         if port is not None:
             linux.syscall(_ADD, ruleset, _PORT, struct.pack("QQ", _CONNECT, port), 0)
-        linux.syscall(_RESTRICT, ruleset, 0)
-        os.close(ruleset)
+        return ruleset
+
+
+def add(kernel: Features, ruleset: int, path: str, rights: int) -> None:
+    """Add one path to a ruleset."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    linux.syscall(_ADD, ruleset, _BENEATH, _rule(kernel, fd, rights), 0)
+    os.close(fd)
+
+
+def restrict(ruleset: int) -> None:
+    """Confine the calling thread, and all that it starts, for good."""
+    linux.syscall(_RESTRICT, ruleset, 0)
 
 
 def _rule(kernel: Features, fd: int, rights: int) -> bytes:

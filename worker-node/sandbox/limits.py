@@ -58,7 +58,8 @@ def address_space() -> int:
 
 
 def _lower(kind: int, value: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    try:
+        resource.setrlimit(kind, (value, value))
+    except ValueError:  # above what the worker itself may have
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (min(value, hard), min(value, hard)))

@@ -65,7 +65,7 @@ class Link:
         await loop.sock_sendall(ours, json.dumps(self._plan.as_dict()).encode())
         try:
             answer = await asyncio.wait_for(loop.sock_recv(ours, _MESSAGE), READY_S)
-        except TimeoutError:
+        except (TimeoutError, ConnectionResetError):
             answer = b""
         if not answer or "broken" in (said := json.loads(answer)):
             self.kill()

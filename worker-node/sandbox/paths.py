@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import site
 import sys
@@ -56,6 +57,16 @@ def programs() -> list[str]:
 def network() -> list[str]:
     """Files that name resolution reads."""
     return _NETWORK
+
+
+def gpu_devices() -> list[str]:
+    """Device nodes of graphics processors, with the calls on them."""
+    return sorted(glob.glob("/dev/nvidia*") + glob.glob("/dev/dri"))  # noqa: PTH207 - strings all the way
+
+
+def gpu_files() -> list[str]:
+    """What their drivers read."""
+    return ["/proc/driver/nvidia", "/sys/bus/pci", "/sys/devices", "/sys/class/drm", "/sys/module/nvidia"]
 
 
 def interpreter_roots() -> list[Path]:

@@ -86,6 +86,9 @@ def base() -> Policy:
     policy = Policy().set(NEVER, DENY).set(["clone3"], ABSENT)
     policy.set(["ioctl"], _unless(1, (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)))
     policy.set(["fcntl"], _unless(1, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)))
+    policy.set(["prlimit64", "sched_setaffinity"], [(_LOAD, _arg(0)), (_EQUAL, 0, 0, 1), *ALLOW, *DENY])
+    policy.set(TIMES, PRETEND)  # whoever may write a file may touch it, wherever it lies
+    policy.set(SOCKET_SERVERS, DENY).set(["socketpair"], [*_STREAM, *ALLOW, *DENY])
     policy.actions[syscalls.FIRST_UNKNOWN] = ABSENT
     return policy
 
@@ -103,9 +106,7 @@ def child(*, processes: bool, network: bool, own_user: bool, scoped: bool) -> Po
         threads: Program = [(_LOAD, _arg(0)), (_ANY_BIT, NAMESPACES, 0, 1), *DENY]
         policy.set(["clone"], [*threads, (_ANY_BIT, CLONE_THREAD, 0, 1), *ALLOW, *DENY])
         policy.set(STARTS, DENY)
-    policy.set(["prlimit64", "sched_setaffinity"], [(_LOAD, _arg(0)), (_EQUAL, 0, 0, 1), *ALLOW, *DENY])
     policy.set(["prctl"], _unless(0, (_PR_SET_PDEATHSIG,)))
-    policy.set(TIMES, PRETEND)  # whoever may write a file may touch it, wherever it lies
     if not own_user:
         policy.set(MODES, PRETEND)
     if not scoped:
@@ -116,15 +117,13 @@ def child(*, processes: bool, network: bool, own_user: bool, scoped: bool) -> Po
 
 
 def _sockets(policy: Policy, *, network: bool) -> None:
-    stream: Program = [(_LOAD, _arg(1)), (_MASK, _TYPE_MASK), (_EQUAL, socket.SOCK_STREAM, 0, 1)]
-    policy.set(SOCKET_SERVERS, DENY).set(["socketpair"], [*stream, *ALLOW, *DENY])
     if not network:
         policy.set(["socket", "connect"], DENY)
         return
     # TCP only: Landlock's rule of ports knows no other protocol, and no connection made by sending.
     plain: Program = [(_LOAD, _arg(2)), (_EQUAL, 0, 1, 0), (_EQUAL, socket.IPPROTO_TCP, 0, 1), *ALLOW, *DENY]
     family: Program = [(_LOAD, _arg(0)), (_EQUAL, socket.AF_INET, 2, 0), (_EQUAL, socket.AF_INET6, 1, 0), *DENY]
-    kind: Program = [*stream[:-1], (_EQUAL, socket.SOCK_STREAM, 1, 0), *DENY]
+    kind: Program = [*_STREAM[:-1], (_EQUAL, socket.SOCK_STREAM, 1, 0), *DENY]
     policy.set(["socket"], [*family, *kind, *plain])
     for name, argument in (("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)):
         policy.set([name], [(_LOAD, _arg(argument)), (_ANY_BIT, _MSG_FASTOPEN, 0, 1), *DENY, *ALLOW])
@@ -146,6 +145,9 @@ def _unless(argument: int, values: tuple[int, ...]) -> Program:
 def _arg(number: int) -> int:
     """Offset of an argument's low half in seccomp_data, on the little-endian machines that have a column."""
     return 16 + 8 * number
+
+
+_STREAM: Program = [(_LOAD, _arg(1)), (_MASK, _TYPE_MASK), (_EQUAL, socket.SOCK_STREAM, 0, 1)]
 
 
 def _raw(instruction: Instruction) -> bytes:

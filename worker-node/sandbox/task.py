@@ -6,7 +6,6 @@ import builtins
 import contextlib
 import json
 import linecache
-import random
 import sys
 import time
 import types
@@ -15,6 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sandbox.blame import SOURCE, describe
 from sandbox.frames import Kind
 from values import Encoded, decode, encode, from_ref, mime_bundle, to_ref
+
+if sys.platform == "win32":
+    resource = None
+else:
+    pass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +39,6 @@ def run(header: Mapping[str, Any], blobs: Mapping[str, bytes], channel: Channel)
     end: dict[str, Any] = {"ok": False}
     module = _main_module(code)
     try:
-        _reseed()
         module.__dict__.update(_names(header, blobs, channel))
         exec(compile(code, SOURCE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - this is the job
         if "result" in module.__dict__:
@@ -112,14 +115,6 @@ def _ref(encoded: Encoded, header: Mapping[str, Any], channel: Channel) -> dict[
         channel.send(Kind.BLOB, sha256.encode("ascii") + data)
 
     return to_ref(encoded, header["inline_bytes"], keep)
-
-
-def _reseed() -> None:
-    """Forked processes start with equal generators; each task gets its own seed."""
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(random.SystemRandom().getrandbits(32))
 
 
 def _describe(error: BaseException, code: str) -> dict[str, Any]:

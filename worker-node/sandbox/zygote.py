@@ -7,25 +7,25 @@ each task back. When that socket ends, the worker is gone: the zygote kills its 
 from __future__ import annotations
 
 import contextlib
-import gc
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sandbox import child, cleanup, tree
+from sandbox import child, cleanup, memory, tree
 from sandbox.confine import Confinement
 from sandbox.plan import Exit, Fork, ZygotePlan
 
 _MESSAGE = 1 << 16
+_LOWEST_OWN_FD = 16
 _DONE = child.DONE << 8
 _OWN_MODULES = ("sandbox", "values", "wire")
 
@@ -53,8 +53,9 @@ class Zygote:
         wake, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        child.settle_zygote()
+        memory.settle()
         self._say({"ready": True})
-        _settle_memory()
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(wake, select.POLLIN)
@@ -78,6 +79,8 @@ class Zygote:
         out_r, out_w = os.pipe2(os.O_CLOEXEC)
         err_r, err_w = os.pipe2(os.O_CLOEXEC)
         fds = (self._null, out_w, err_w, theirs.fileno())
+        self._confinement.before_fork(fork)
+        child.before_fork(self._confinement.folder(fork.slot))
         pid = os.fork()
         if pid == 0:
             if fork.tree and "tree" not in self._plan.off:
@@ -130,17 +133,6 @@ class Zygote:
         os._exit(0)
 
 
-def _settle_memory() -> None:
-    """Load what every task's first lines load, then take everything out of the collector's sight: pages stay shared."""
-    exec(compile("x = 1\nprint(end='')", "<warm>", "exec"), {})  # noqa: S102 - a constant
-    try:
-        raise ValueError
-    except ValueError as error:
-        traceback.TracebackException.from_exception(error).stack.format()
-    gc.collect()
-    gc.freeze()
-
-
 def _preload(names: list[str]) -> None:
     for name in names:
         try:
@@ -158,8 +150,13 @@ def _forget_own_modules() -> None:
 
 def main() -> NoReturn:
     """Start as the worker asks on the inherited socket."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
+    given = int(sys.argv[1])
+    # Out of the way of the low numbers that a task's descriptors get.
+    control = socket.socket(fileno=fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, _LOWEST_OWN_FD))
+    os.close(given)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if null != child.CHANNEL:
+        os.dup2(null, child.CHANNEL, inheritable=False)
     plan = ZygotePlan(**json.loads(control.recv(_MESSAGE)))
     _preload(plan.preload)
     zygote = Zygote(control, plan)

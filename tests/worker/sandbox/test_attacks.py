@@ -20,7 +20,7 @@ from sandbox.forkserver import ForkServer
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.serial]
 
 FOLDER = Path(__file__).resolve().parents[1] / "attacks"
-PRELUDE = (FOLDER / "prelude.py").read_text()
+PRELUDE = (FOLDER / "prelude.txt").read_text()
 ATTACKS = {
     f"{table.stem}: {attack['name']}": attack
     for table in sorted(FOLDER.glob("*.toml"))
