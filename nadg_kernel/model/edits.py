@@ -286,7 +286,8 @@ def _renamed(subtasks: Subtasks, old: str, new: str) -> Subtasks:
         code = item.code
         if old in item.inputs:
             code = re.sub(rf"""(inputs\s*(?:\[|\.get\()\s*)(['"]){re.escape(old)}\2""", rf"\g<1>\g<2>{new}\g<2>", code)
-        inputs, depends = tuple(map(name, item.inputs)), tuple(map(name, item.depends_on))
+        inputs = tuple(dict.fromkeys(map(name, item.inputs)))
+        depends = tuple(dict.fromkeys(map(name, item.depends_on)))
         out.append(replace(item, inputs=inputs, depends_on=depends, map=over, code=code))
     return tuple(out)
 

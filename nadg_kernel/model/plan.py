@@ -190,7 +190,8 @@ class Plan:
 
     def order(self) -> tuple[str, ...]:
         """The ids so that each comes after what it depends on; subtasks on a cycle keep the plan's order at the end."""
-        left = {item.id: {n for n in item.depends_on if n in set(self.ids)} for item in self.subtasks}
+        known = set(self.ids)
+        left = {item.id: {n for n in item.depends_on if n in known} for item in self.subtasks}
         dependents: dict[str, list[str]] = {name: [] for name in left}
         for name, needs in left.items():
             for need in needs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import ValidationError
 
 from nadg_kernel import wire
+from nadg_kernel.model.code_facts import CodeFacts, code_facts
 from nadg_kernel.model.edits import ID
 
 if TYPE_CHECKING:
@@ -155,70 +155,40 @@ def _code(
         lines = item.code.splitlines()
         line = next(number for number, text in enumerate(lines, 1) if text.lstrip().startswith("# needs code"))
         yield problem("needs_code", "needs code: write it and delete this line, or drop the subtask", line=line)
-    try:
-        tree = ast.parse(item.code)
-    except SyntaxError as error:
-        yield problem("syntax", f"{error.msg}", line=error.lineno or 1)
-        return
-    except (ValueError, RecursionError, MemoryError) as error:
-        yield problem("syntax", f"not Python: {str(error) or type(error).__name__}", line=1)
+    facts = code_facts(item.code)
+    if facts.error is not None:
+        words, at = facts.error
+        yield problem("syntax", words, line=at)
         return
     if context.modules is not None:
-        yield from _imports(tree, context.modules, problem)
-    yield from _reads(tree, item, ids, data, problem)
+        yield from _imports(facts, context.modules, problem)
+    yield from _reads(facts, item, ids, data, problem)
 
 
-def _imports(tree: ast.AST, modules: frozenset[str], problem: Factory) -> Iterator[Problem]:
-    for node, guarded in _walk_imports(tree, guarded=False):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            yield problem("relative_import", "relative imports have no package here", line=node.lineno)
-            continue
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-        for name in names:
-            top = name.partition(".")[0]
-            if top and top not in modules and top not in sys.stdlib_module_names:
-                yield problem("import", f"no worker has {top}", line=node.lineno, blocks=not guarded)
-
-
-def _walk_imports(node: ast.AST, *, guarded: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.Import, ast.ImportFrom)):
-            yield child, guarded
-        elif isinstance(child, ast.Try):
-            tried = ast.Module(body=child.body, type_ignores=[])
-            yield from _walk_imports(tried, guarded=guarded or bool(child.handlers))
-            rest = [*(part for handler in child.handlers for part in handler.body), *child.orelse, *child.finalbody]
-            yield from _walk_imports(ast.Module(body=rest, type_ignores=[]), guarded=guarded)
-        else:
-            yield from _walk_imports(child, guarded=guarded)
+def _imports(facts: CodeFacts, modules: frozenset[str], problem: Factory) -> Iterator[Problem]:
+    for name, line, guarded in facts.imports:
+        if not name:
+            yield problem("relative_import", "relative imports have no package here", line=line)
+        elif name not in modules and name not in sys.stdlib_module_names:
+            yield problem("import", f"no worker has {name}", line=line, blocks=not guarded)
 
 
 def _reads(
-    tree: ast.AST,
+    facts: CodeFacts,
     item: Subtask,
     ids: Mapping[str, int],
     data: Mapping[str, DataSchema],
     problem: Factory,
 ) -> Iterator[Problem]:
     """`inputs["x"]` of something that is not sent; assigned names and whole-dict uses are left alone."""
-    stored = {
-        node.slice.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant)
-    }
-    seen: set[str] = set()
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "inputs"):
+    for key, line in facts.reads:
+        if key in item.inputs:
             continue
-        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if not isinstance(key, str) or key in item.inputs or key in stored or key in seen:
-            continue
-        seen.add(key)
         if key in ids or key in data:
-            yield problem("not_sent", f"reads inputs[{key!r}], which is not among its inputs", line=node.lineno)
+            yield problem("not_sent", f"reads inputs[{key!r}], which is not among its inputs", line=line)
         else:
             known = ", ".join([*data, *(name for name in ids if name != item.id)]) or "none"
-            yield problem("unknown_input", f"reads inputs[{key!r}]; there is no such input ({known})", line=node.lineno)
+            yield problem("unknown_input", f"reads inputs[{key!r}]; there is no such input ({known})", line=line)
 
 
 def _cycle(subtasks: Sequence[Subtask]) -> list[str]:

@@ -9,6 +9,16 @@ from tests.browser.lab import Lab, Person, chromium, open_browser
 TROUBLE = ("Traceback", "cannot enter context", "Task exception was never retrieved", "[E ", "ERROR")
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     lab = Lab(tmp_path_factory.mktemp("lab"))
@@ -27,7 +37,7 @@ def browser():
 
 
 @pytest.fixture
-def person(lab, browser):
+def person(lab, browser, request):
     """Somebody in front of a fresh page. What the browser or the kernels complain of fails the test."""
     before = len(lab.log())
     context = browser.new_context(viewport={"width": 1300, "height": 1400})
@@ -35,6 +45,9 @@ def person(lab, browser):
     page.set_default_timeout(45_000)
     person = Person(lab, page)
     yield person
+    if request.node.stash.get(FAILED, False):
+        page.screenshot(path=lab.folder / f"{request.node.name}.png", full_page=True)
+        print(f"screenshot: {lab.folder / request.node.name}.png", person.errors, sep="\n")
     context.close()
     lab.shut_kernels()
     assert person.errors == []

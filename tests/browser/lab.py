@@ -152,7 +152,10 @@ class Person:
     def open(self, name):
         self.page.goto(f"{self.lab.url}doc/tree/{name}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        # the execution indicator says idle too early; the status bar does not
+        return self.idle()
+
+    def idle(self):
+        """Wait for the kernel: the execution indicator says idle too early, the status bar does not."""
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('.jp-StatusBar-Item')].some(e => /\\| Idle/.test(e.innerText))",
             timeout=60_000,
