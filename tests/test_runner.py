@@ -556,3 +556,22 @@ def test_the_heartbeat_goes_on_while_attempts_run(bench):
 
     it = bench(plan_of(step("a")), drive, script={"a": [Act(seconds=60)]}, clock=Clock())
     assert it.age is not None
+
+
+def test_a_resumed_run_waits_to_meet_the_worker_of_an_attempt(bench):
+    async def drive(it):
+        it.engine.survive = True
+        first = asyncio.create_task(it.runner.run())
+        await it.heard_of(EventType.ATTEMPT_STARTED, "a")
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        state = it.engine._states.pop("w1")
+        it.runner = it.make(epoch=await it.store.claim("r1", this_owner("test")), history=await it.journal())
+        second = asyncio.create_task(it.runner.run())
+        await asyncio.sleep(2)
+        it.engine.change("w1", boot_id=state.boot_id)
+        assert await second is RunState.SUCCEEDED
+
+    it = bench(plan_of(step("a")), drive, script={"a": [Act(seconds=5)]})
+    assert it.engine.executed == {("a", 0): 1}
+    assert len(it.engine.submitted) == 1

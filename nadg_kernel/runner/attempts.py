@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from nadg_kernel.runner.ledger import Ledger
     from nadg_kernel.runner.mailbox import Mailbox
 
+MEET_S = 10.0
+"""How long a resumed run waits for the worker of an attempt to be known to the engine."""
 _SILENT: Mapping[str, Any] = {"outcome": "lost", "reason": "the engine stopped reporting before the attempt ended"}
 
 
@@ -43,7 +46,7 @@ class Attempts:
         """Follow what was sent before and not heard to its end."""
         for flight in list(self._flights.values()):
             flight.reattached = True
-            self._follow(flight, self._engine.reattach(flight.spec, flight.after_id))
+            self._follow(flight, self._reattached(flight))
 
     def kill(self, attempt_id: str, worker_id: str) -> None:
         """Kill an attempt; it is followed until the worker confirms its end, or for a while."""
@@ -90,6 +93,18 @@ class Attempts:
             if flight.kill_by is not None and flight.kill_by <= moment:
                 reason = "the worker did not confirm the kill in time"
                 self._end(flight, {"outcome": Outcome.CANCELLED, "reason": reason})
+
+    async def _reattached(self, flight: Flight) -> AsyncIterator[AttemptEvent]:
+        """What an earlier attempt says, once the engine knows its worker: a new kernel may have to meet it first."""
+        worker_id = flight.spec.worker_id
+        if all(state.worker_id != worker_id for state in self._engine.snapshot()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MEET_S):
+                    async for state in self._engine.workers():
+                        if state.worker_id == worker_id:
+                            break
+        async for event in self._engine.reattach(flight.spec, flight.after_id):
+            yield event
 
     def _follow(self, flight: Flight, events: AsyncIterator[AttemptEvent]) -> None:
         async def follow() -> None:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from nadg_kernel import values
+from nadg_kernel.engines.client import WorkerEndpoint
+from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.errors import StoreError
 from nadg_kernel.model import DataSchema, Map, Plan, Subtask
 from nadg_kernel.runner import Runner
@@ -22,8 +24,9 @@ from tests.support.fake_engine import Act, FakeEngine, worker
 
 
 def plan(shards):
-    many = Subtask(id="m", code="result = 1", inputs=("rows",), map=Map(over="rows", shards=shards))
-    end = Subtask(id="end", code="result = 2", inputs=("m",), depends_on=("m",))
+    code = "import time\ntime.sleep(0.05)\nresult = sum(inputs['rows'])"
+    many = Subtask(id="m", code=code, inputs=("rows",), map=Map(over="rows", shards=shards))
+    end = Subtask(id="end", code="result = sum(inputs['m'])", inputs=("m",), depends_on=("m",))
     return Plan(command="kill me", subtasks=(many, end), data={"rows": DataSchema(kind="json")}).approve(by="ada")
 
 
@@ -37,14 +40,23 @@ class Counting(FakeEngine):
         return super()._outcome(spec, act)
 
 
-async def main(folder, shards):
-    blobs, store = BlobStore(folder / "blobs"), SqliteStore(folder / "nadg.db")
-    await store.open()
+def counting_engine(folder, blobs):
     total = Act(value=lambda inputs, spec: sum(inputs["m"]))
     piece = Act(value=lambda inputs, spec: sum(inputs["rows"]), seconds=0.02)
     workers = [worker("w1", capacity=3), worker("w2", capacity=3)]
     engine = Counting(blobs, workers=workers, script={"m": [piece], "end": [total]})
     engine.log = os.open(folder / "executions", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    return engine
+
+
+async def main(folder, shards, urls):
+    blobs, store = BlobStore(folder / "blobs"), SqliteStore(folder / "nadg.db")
+    await store.open()
+    if urls:
+        engine = HttpEngine([WorkerEndpoint(worker_id=f"w{n}", url=url) for n, url in enumerate(urls)], blobs)
+        await engine.start()
+    else:
+        engine = counting_engine(folder, blobs)
     rows = values.to_ref(values.encode(list(range(shards))), INLINE_BYTES, lambda _sha, data: blobs.put(data))
     given = {"run_id": "r1", "data": {"rows": rows}, "engine": engine, "store": store, "blobs": blobs}
     if await store.get_run("r1") is None:
@@ -54,11 +66,12 @@ async def main(folder, shards):
         history = [event async for event in store.read("r1")]
         runner = Runner(plan=await store.get_plan("r1"), owner=this_owner(), epoch=epoch, history=history, **given)
     print(await runner.run(), flush=True)
+    await engine.close()
     await store.close()
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+        asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
     except StoreError as error:
         sys.exit(f"refused: {error}")
