@@ -170,7 +170,14 @@ def test_links_lead_somewhere(path):
 
 
 def test_readme_comes_in_a_newcomers_order():
-    wanted = ["The two commands", "First run", "Install it another way", "How it fits together", "In a notebook"]
+    wanted = [
+        "The two commands",
+        "First run",
+        "With keys",
+        "Install it another way",
+        "How it fits together",
+        "In a notebook",
+    ]
     wanted += ["On the command line", "Workers", "Settings", "Security model", "Dependencies, and why"]
     wanted += ["Coming from the seed document", "Glossary"]
     found = [heading for heading in re.findall(r"^## (.+)$", README, re.MULTILINE) if heading in wanted]
