@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import platform
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def make_sandbox(*, preload: Iterable[str] = ("numpy", "pandas"), capacity: int = 8) -> Sandbox:
     """The strongest sandbox that this system has. It is weak, and says so, where fork is missing or unsafe."""
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         from sandbox.forkserver import ForkServer
 
         return ForkServer(preload=preload, capacity=capacity)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import socket
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sandbox.base import Ended, Sink
 
-LAYERS = (
+REQUIRED = (
     "environment",
     "session",
     "identity",
@@ -31,6 +32,9 @@ LAYERS = (
     "watch",
     "tree",
 )
+"""What a public bind needs."""
+LAYERS = (*REQUIRED, "network")
+"""Besides: that a task with the network permission reaches the proxy and nothing else."""
 _GONE_WITHIN_S = 1.0
 _SERIAL = itertools.count()
 
@@ -119,6 +123,27 @@ result = int(os.read(reader, 20))
 """
 
 
+_USES_THE_NETWORK = """
+import socket
+result = ""
+for port, wanted in (({proxy}, True), ({elsewhere}, False)):
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+    except PermissionError:
+        if wanted:
+            result = "the proxy cannot be reached"
+    else:
+        if not wanted:
+            result = "more than the proxy can be reached"
+try:
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+except PermissionError:
+    pass
+else:
+    result = "UDP can be sent"
+"""
+
+
 @dataclass
 class _NoSink:
     events: list[str] = field(default_factory=list)
@@ -135,10 +160,10 @@ class _NoSink:
         return "0" * 64
 
 
-async def prove(run: Callable[[Job, Sink], Awaitable[Ended]]) -> dict[str, str]:
+async def prove(run: Callable[[Job, Sink], Awaitable[Ended]], proxy_port: int) -> dict[str, str]:
     """Layer -> "active" or "unavailable: why"."""
     found = dict.fromkeys(LAYERS, "its canary said nothing")
-    parts = await asyncio.gather(_probes(run), _disk(run), _daemon(run))
+    parts = await asyncio.gather(_probes(run), _disk(run), _daemon(run), _network(run, proxy_port))
     for part in parts:
         found.update(part)
     found["non_dumpable"] = "" if linux.prctl(linux.PR_GET_DUMPABLE) == 0 else "the worker's memory can be read"
@@ -172,7 +197,16 @@ async def _daemon(run: Callable[[Job, Sink], Awaitable[Ended]]) -> dict[str, str
     return {"tree": ""}
 
 
-def _job(code: str, *, permitted: bool = False, **limits: Any) -> Job:
+async def _network(run: Callable[[Job, Sink], Awaitable[Ended]], proxy_port: int) -> dict[str, str]:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        code = _USES_THE_NETWORK.format(proxy=proxy_port, elsewhere=elsewhere.getsockname()[1])
+        ended = await run(_job(code, network=True), _NoSink())
+    if ended.result is None:
+        return {"network": f"the canary did not run: {ended.detail.message if ended.detail else ended.outcome}"}
+    return {"network": str(ended.result["value"])}
+
+
+def _job(code: str, *, permitted: bool = False, network: bool = False, **limits: Any) -> Job:
     return Job(
         attempt_id=f"canary-{next(_SERIAL)}",
         code=code,
@@ -180,5 +214,5 @@ def _job(code: str, *, permitted: bool = False, **limits: Any) -> Job:
         files={},
         blobs={},
         limits=Limits(**({"timeout_s": 10} | limits)),
-        permissions=Permissions(processes=permitted),
+        permissions=Permissions(processes=permitted, network=network),
     )

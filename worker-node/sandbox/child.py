@@ -53,6 +53,8 @@ def enter(fork: Fork, confinement: Confinement, parent: int, fds: tuple[int, int
             os._exit(GONE)
         if header["rlimits"] is not None:
             limits.apply(**header["rlimits"])
+        if header["proxy"]:
+            _use_proxy(header["proxy"])
         task.run(header, blobs, _Channel(CHANNEL))
     except BaseException as error:  # noqa: BLE001 - as above
         os.write(2, f"the task's channel broke: {error!r}\n".encode(errors="backslashreplace"))
@@ -88,6 +90,12 @@ def before_fork(folder: str) -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:  # the standard library's generator sees to itself
         numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+
+
+def _use_proxy(url: str) -> None:
+    """The names under which HTTP clients look for a proxy."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        os.environ[name] = os.environ[name.lower()] = url
 
 
 def _read_task() -> tuple[dict[str, Any] | None, dict[str, bytes]]:

@@ -17,6 +17,7 @@ from sandbox.limits import THREADS, tasks_of_user
 from sandbox.link import SandboxBroken
 from sandbox.plan import ZygotePlan
 from sandbox.pool import Pool
+from sandbox.proxy import Proxy
 from sandbox.recorder import Bounds, Recorder
 from sandbox.running import Running
 from sandbox.tree import SIGNAL_BASE
@@ -50,6 +51,8 @@ class ForkServer:
         off: frozenset[str] = frozenset(),
         folder: Path | None = None,
         bounds: Bounds | None = None,
+        proxy: Proxy | None = None,
+        allow_open_network: bool = False,
     ) -> None:
         self._preload = list(preload)
         self._capacity = capacity
@@ -59,6 +62,8 @@ class ForkServer:
         self._bounds = bounds or Bounds()
         self._cpus = os.cpu_count() or 1
         self._pool: Pool | None = None
+        self._allow_open_network = allow_open_network
+        self._proxy = Proxy() if proxy is None else proxy
         self._own_user = False
         self._user_tasks = 0
         self._shared_memory = 0
@@ -68,7 +73,7 @@ class ForkServer:
     @property
     def weak(self) -> bool:
         """Whether a layer is missing that a public bind needs."""
-        return any(self._report[layer] != "active" for layer in canary.LAYERS)
+        return any(self._report[layer] != "active" for layer in canary.REQUIRED)
 
     @property
     def zygote_pid(self) -> int | None:
@@ -96,6 +101,7 @@ class ForkServer:
             on_lost=self._lost,
         )
         await self._pool.start()
+        await self._proxy.start()
         self._shared_memory = watch.anonymous_memory(self._pool.zygote_pid or 0)
         self._pool.run_in_background(self._watch())
         await self.prove()
@@ -103,7 +109,7 @@ class ForkServer:
 
     async def prove(self) -> None:
         """Run the canary tasks now; `report` then says what they found."""
-        report = await canary.prove(self.run)
+        report = await canary.prove(self._run, self._proxy.port)
         for layer, state in report.items():
             if state != "active" and self._report[layer] != state:
                 log.warning("sandbox layer %s is %s", layer, state)
@@ -111,13 +117,18 @@ class ForkServer:
 
     async def run(self, job: Job, sink: Sink) -> Ended:
         """Run one job to its end. What the code does wrong is a value; only a broken sandbox raises."""
+        confined = self._report["network"] == "active" or self._allow_open_network
+        if job.permissions.network and not confined:
+            return Recorder(job, sink, self._bounds).finish(*rejected(_NO_NETWORK), layers=())
+        return await self._run(job, sink)
+
+    async def _run(self, job: Job, sink: Sink) -> Ended:
         recorder = Recorder(job, sink, self._bounds)
         pool = self._started()
         wants = job.permissions
-        if wants.network:
-            return recorder.finish(*rejected(_NO_NETWORK), layers=())
+        port = self._proxy.port if wants.network else 0
         try:
-            process = await pool.take(tree=wants.processes, network=False, gpu=wants.gpu, proxy_port=0)
+            process = await pool.take(tree=wants.processes, network=wants.network, gpu=wants.gpu, proxy_port=port)
         except SandboxBroken as error:
             return recorder.finish(*lost(str(error)), layers=())
         running = Running(job, process, recorder)
@@ -149,6 +160,7 @@ class ForkServer:
             await asyncio.sleep(0.01)
         if self._pool is not None:
             await self._pool.close()
+        await self._proxy.close()
 
     def _started(self) -> Pool:
         if self._pool is None:
@@ -193,6 +205,7 @@ class ForkServer:
             "inline_bytes": INLINE_BYTES,
             "result_bytes": self._bounds.result_bytes,
             "rlimits": None,
+            "proxy": self._proxy.url if job.permissions.network else "",
         }
         if "rlimits" not in self._off:
             header["rlimits"] = {
@@ -239,4 +252,4 @@ class ForkServer:
         return tuple(name for name, state in self._report.items() if state == "active")
 
 
-_NO_NETWORK = "this worker cannot confine the network, so it gives none"
+_NO_NETWORK = "this worker cannot confine the network (Landlock with TCP rules is missing), so it gives none"

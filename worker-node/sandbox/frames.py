@@ -58,7 +58,7 @@ class Frames:
         buffer += data
         while len(buffer) >= HEAD.size:
             length, number = HEAD.unpack_from(buffer)
-            limit = self._limits.get(number)  # type: ignore[call-overload]  # an IntEnum hashes as its number
+            limit = self._limits.get(number)
             if limit is None:
                 message = f"a frame of the unknown kind {number}"
                 raise ChannelError(message)

@@ -98,7 +98,7 @@ class Rules:
             add(self._kernel, ruleset, path, self._kernel.change)
         for rule in self._rules:
             linux.syscall(_ADD, ruleset, _BENEATH, rule, 0)
-        if port is not None:
+        if port is not None and self._kernel.ports:
             linux.syscall(_ADD, ruleset, _PORT, struct.pack("QQ", _CONNECT, port), 0)
         return ruleset
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -64,11 +65,11 @@ class Process:
         """Send the header, then the input blobs as read-only descriptors. Raises OSError if it is dead."""
         view = memoryview(message)
         while view:
-            view = view[await self._when_writable(lambda data=view: os.write(self.channel, data)) :]
+            view = view[await self._when_writable(functools.partial(os.write, self.channel, view)) :]
         for start in range(0, len(blobs), _FDS_PER_MESSAGE):
             fds = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in blobs[start : start + _FDS_PER_MESSAGE]]
             try:
-                await self._when_writable(lambda batch=fds: self._send_fds(batch))
+                await self._when_writable(functools.partial(self._send_fds, fds))
             finally:
                 for fd in fds:
                     os.close(fd)

@@ -195,9 +195,10 @@ def _object(payload: bytes) -> dict[str, Any]:
         raise ChannelError("bytes that are no JSON") from error
     if not isinstance(message, dict):
         raise ChannelError("JSON that is no object")
+    found: dict[str, Any] = message
     if b"\\ud" in payload or b"\\uD" in payload:
-        message = _encodable(message)
-    return message
+        found = _encodable(message)
+    return found
 
 
 def _refuse(constant: str) -> float:

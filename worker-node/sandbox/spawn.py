@@ -243,7 +243,7 @@ class _Running:
                 self._loop.call_soon_threadsafe(self._hand_over, take, data, taken)
                 taken.wait()
             os.close(fd)
-            self._loop.call_soon_threadsafe(lambda: ended.done() or ended.set_result(None))
+            self._loop.call_soon_threadsafe(_resolve, ended)
 
         threading.Thread(target=pump, name="task-output", daemon=True).start()
         return ended
@@ -264,3 +264,8 @@ class _Running:
 
     def _stderr(self, data: bytes) -> None:
         self.recorder.output("stderr", data)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

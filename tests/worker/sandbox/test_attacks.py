@@ -105,7 +105,7 @@ class Sandboxes:
 
     async def get(self, off: frozenset[str]) -> tuple[object, dict[str, object]]:
         if off not in self._boxes:
-            sandbox = ForkServer(preload=(), capacity=2, spares=1, off=off)
+            sandbox = ForkServer(preload=(), capacity=2, spares=1, off=off, allow_open_network=bool(off))
             await sandbox.start()
             box = self._box(sandbox)
             sink = box.sink()
