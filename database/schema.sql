@@ -272,9 +272,12 @@ declare
   v_created timestamptz;
 begin
   perform public.nadg_check_epoch(p_run, p_epoch);
-  if (v_plan ->> 'plan') = (
+  -- A replica names the revision; others do not record the newest one twice.
+  if exists (
+    select from public.nadg_plans where run_id = p_run and revision = (v_plan ->> 'revision')::integer
+  ) or (not v_plan ? 'revision' and (v_plan ->> 'plan') = (
     select plan from public.nadg_plans where run_id = p_run order by revision desc limit 1
-  ) then
+  )) then
     return;
   end if;
   update public.nadg_runs set plan_digest = v_plan ->> 'digest',
@@ -282,7 +285,7 @@ begin
     approved_at = coalesce((v_plan ->> 'approved_at')::timestamptz, approved_at)
     where run_id = p_run returning created_at into v_created;
   insert into public.nadg_plans (run_id, revision, epoch, at, digest, plan)
-    select p_run, coalesce(max(revision), 0) + 1, p_epoch, (v_plan ->> 'at')::timestamptz, v_plan ->> 'digest',
+    select p_run, coalesce((v_plan ->> 'revision')::integer, max(revision) + 1, 1), p_epoch, (v_plan ->> 'at')::timestamptz, v_plan ->> 'digest',
       v_plan ->> 'plan'
     from public.nadg_plans where run_id = p_run;
   insert into public.nadg_subtasks (run_id, subtask, title, kind, position, created_at, state)
@@ -316,8 +319,8 @@ begin
     v_run ->> 'planner')
   on conflict (run_id) do nothing;
   if not found and not exists (
-    select from public.nadg_runs
-    where run_id = v_id and epoch = v_epoch and owner = v_run -> 'owner' and created_at = v_at
+    select from public.nadg_runs where run_id = v_id and created_at = v_at
+      and (epoch <> 1 or v_epoch <> 1 or owner = v_run -> 'owner')
   ) then
     raise exception 'the run exists already' using errcode = 'PT422', detail = v_id;
   end if;

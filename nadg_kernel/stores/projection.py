@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import Event, EventType, Plan
-from nadg_kernel.stores.facts import ENDED, clean, edit_rows, micros
+from nadg_kernel.stores.facts import ENDED, blobs_in, clean, edit_rows, micros
+from nadg_kernel.stores.records import EVENT_COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,6 +20,23 @@ _SUBTASK = """insert or ignore into subtasks (run_id, subtask, created_at)
 _SHARD = "insert or ignore into shards (run_id, subtask, shard, state) values (?, ?, ?, 'waiting')"
 _ATTEMPT = """insert or ignore into attempts (run_id, subtask, shard, attempt_id, intended_at) values (?, ?, ?, ?, ?)"""
 _THIS_ATTEMPT = "run_id = ? and subtask = ? and shard = ? and attempt_id = ?"
+
+
+def write_event(connection: sqlite3.Connection, event: Event, payload: str, found: dict[str, Any]) -> bool:
+    """Add an event to the journal and its rows, with its encoded payload and `facts`; False if its seq is taken."""
+    added = connection.execute(
+        f"insert or ignore into events ({EVENT_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (
+            *(event.run_id, event.epoch, event.seq, micros(event.at), event.type),
+            *(event.subtask, event.shard, event.attempt_id, payload),
+        ),
+    )
+    if added.rowcount == 0:
+        return False
+    project(connection, event, found)
+    for digest in blobs_in(payload):
+        connection.execute("insert or ignore into blob_refs values (?, ?)", (digest, event.run_id))
+    return True
 
 
 def project(connection: sqlite3.Connection, event: Event, found: dict[str, Any]) -> None:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nadg_kernel.errors import RunNotFound, StaleEpoch, StoreError
+from nadg_kernel.errors import RunNotFound, StoreError
 from nadg_kernel.model import Event, Plan
 from nadg_kernel.stores import frames, owners, records
-from nadg_kernel.stores.facts import blobs_in, clean, encoded, facts, micros
-from nadg_kernel.stores.projection import project, project_plan
+from nadg_kernel.stores.facts import clean, encoded, facts, micros
+from nadg_kernel.stores.projection import project_plan, write_event
 from nadg_kernel.stores.pruning import prune, prune_results
 from nadg_kernel.stores.readers import Readers
 from nadg_kernel.stores.schema import migrate
@@ -37,7 +37,7 @@ class SqliteStore:
     """The Store contract over a file. Several processes may use the same one.
 
     `clock` gives the time of heartbeats; `is_dead` says whether an owner's process is certainly gone (None: unknown).
-    With `outbox` on, every event and plan waits there for a replica until `confirm` takes it out.
+    With `outbox` on, every event and plan waits there for a replica (see outbox.py).
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SqliteStore:
         """Nothing is touched before `open`."""
         self.path = Path(path)
         self.outbox = outbox
-        self._clock, self._is_dead = clock, is_dead
+        self.clock, self._is_dead = clock, is_dead
         self._opening = asyncio.Lock()
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -74,10 +74,12 @@ class SqliteStore:
             if writer is not None:
                 writer.close()
 
-    async def create_run(self, run_id: str, plan: Plan, owner: Owner, *, rehearsal: bool = False) -> int:
-        """See Store. Raises StoreError if the run exists."""
-        now, body, digest = self._clock(), records.encoded_plan(plan), plan.digest
-        by, at = (plan.approval.by, micros(plan.approval.at)) if plan.approval else (None, None)
+    async def create_run(
+        self, run_id: str, plan: Plan, owner: Owner, *, rehearsal: bool = False, at: datetime | None = None
+    ) -> int:
+        """See Store. Raises StoreError if the run exists. `at` is when it was created, if not now."""
+        now, body, digest = at or self.clock(), records.encoded_plan(plan), plan.digest
+        by, approved_at = (plan.approval.by, micros(plan.approval.at)) if plan.approval else (None, None)
 
         def work(connection: sqlite3.Connection) -> int:
             if records.current_epoch(connection, run_id) is not None:
@@ -88,14 +90,14 @@ class SqliteStore:
                 rehearsal, planner, approved_by, approved_at) values (?, ?, 'running', ?, 1, ?, ?, ?, ?, ?, ?, ?)""",
                 (
                     *(run_id, clean(plan.command), digest, json.dumps(owner.to_json()), micros(now), micros(now)),
-                    *(int(rehearsal), clean(plan.planner.get("name")), clean(by), at),
+                    *(int(rehearsal), clean(plan.planner.get("name")), clean(by), approved_at),
                 ),
             )
             self._add_plan(connection, run_id, 1, now, digest, body)
             project_plan(connection, run_id, plan)
             return 1
 
-        return await self._write(work)
+        return await self.transact(work)
 
     async def append(self, run_id: str, epoch: int, events: Sequence[Event]) -> int:
         """See Store. An event that is there with another content is a StoreError: two writers share a seq."""
@@ -106,33 +108,26 @@ class SqliteStore:
                     f"event {event.seq} of {event.run_id} (epoch {event.epoch}) is none of {run_id}, epoch {epoch}"
                 )
                 raise StoreError(message)
-            prepared.append((event, micros(event.at), encoded(event), facts(event)))
+            micros(event.at)  # raises for a time without a zone
+            prepared.append((event, encoded(event), facts(event)))
 
         def work(connection: sqlite3.Connection) -> int:
             records.check_epoch(connection, run_id, epoch)
-            for event, at, payload, found in prepared:
-                added = connection.execute(
-                    f"insert or ignore into events ({records.EVENT_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                    (run_id, epoch, event.seq, at, event.type, event.subtask, event.shard, event.attempt_id, payload),
-                )
-                if added.rowcount == 0:
+            for event, payload, found in prepared:
+                if not write_event(connection, event, payload, found):
                     records.check_same(connection, event, payload)
-                    continue
-                project(connection, event, found)
-                for digest in blobs_in(payload):
-                    connection.execute("insert or ignore into blob_refs values (?, ?)", (digest, run_id))
-                if self.outbox:
+                elif self.outbox:
                     connection.execute(_OUTBOX, (run_id, epoch, event.seq))
             last = max((event.seq for event in events), default=0)
             connection.execute("update runs set last_seq = max(last_seq, ?) where run_id = ?", (last, run_id))
             (last_seq,) = connection.execute("select last_seq from runs where run_id = ?", (run_id,)).fetchone()
             return int(last_seq)
 
-        return await self._write(work)
+        return await self.transact(work)
 
     async def read(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """See Store. One consistent view: what is appended meanwhile is for the next `read`."""
-        if await self._read(lambda connection: records.current_epoch(connection, run_id)) is None:
+        if await self.look(lambda connection: records.current_epoch(connection, run_id)) is None:
             raise RunNotFound(run_id)
         sql = f"select {records.EVENT_COLUMNS} from events where run_id = ? and seq > ? order by seq"  # noqa: S608
         async with aclosing(self._reading().pages(sql, (run_id, after), READ_ROWS)) as pages:
@@ -142,7 +137,7 @@ class SqliteStore:
 
     async def claim(self, run_id: str, owner: Owner) -> int:
         """See Store. The same owner may claim again at any time."""
-        now, mine = self._clock(), owner.to_json()
+        now, mine = self.clock(), owner.to_json()
 
         def work(connection: sqlite3.Connection) -> int:
             run = records.find_run(connection, run_id)
@@ -156,47 +151,30 @@ class SqliteStore:
             )
             return run.epoch + 1
 
-        return await self._write(work)
-
-    async def adopt_epoch(self, run_id: str, owner: Owner, epoch: int) -> None:
-        """Take over an epoch that another store has given (see replica.py). Raises StaleEpoch if it is not higher."""
-        now = micros(self._clock())
-
-        def work(connection: sqlite3.Connection) -> None:
-            current = records.current_epoch(connection, run_id)
-            if current is None:
-                raise RunNotFound(run_id)
-            if epoch < current:
-                raise StaleEpoch(run_id, epoch, current)
-            connection.execute(
-                "update runs set epoch = ?, owner = ?, heartbeat_at = ? where run_id = ?",
-                (epoch, json.dumps(owner.to_json()), now, run_id),
-            )
-
-        await self._write(work)
+        return await self.transact(work)
 
     async def beat(self, run_id: str, epoch: int) -> None:
         """See Store."""
-        now = micros(self._clock())
+        now = micros(self.clock())
 
         def work(connection: sqlite3.Connection) -> None:
             records.check_epoch(connection, run_id, epoch)
             connection.execute("update runs set heartbeat_at = ? where run_id = ?", (now, run_id))
 
-        await self._write(work)
+        await self.transact(work)
 
     async def get_run(self, run_id: str) -> RunRow | None:
         """See Store."""
-        return await self._read(lambda connection: records.find_run(connection, run_id))
+        return await self.look(lambda connection: records.find_run(connection, run_id))
 
     async def unfinished(self) -> list[RunRow]:
         """See Store."""
         sql = f"select {records.RUN_COLUMNS} from runs where {_UNFINISHED} order by created_at desc, run_id"  # noqa: S608
-        return await self._read(lambda connection: [records.run_from(row) for row in connection.execute(sql)])
+        return await self.look(lambda connection: [records.run_from(row) for row in connection.execute(sql)])
 
     async def put_plan(self, run_id: str, epoch: int, plan: Plan) -> None:
         """See Store. Raises StaleEpoch, RunNotFound. A plan that is the newest already is not recorded twice."""
-        now, body, digest = self._clock(), records.encoded_plan(plan), plan.digest
+        now, body, digest = self.clock(), records.encoded_plan(plan), plan.digest
 
         def work(connection: sqlite3.Connection) -> None:
             records.check_epoch(connection, run_id, epoch)
@@ -214,11 +192,11 @@ class SqliteStore:
             self._add_plan(connection, run_id, epoch, now, digest, body)
             project_plan(connection, run_id, plan)
 
-        await self._write(work)
+        await self.transact(work)
 
     async def get_plan(self, run_id: str) -> Plan | None:
         """See Store."""
-        row = await self._read(
+        row = await self.look(
             lambda connection: connection.execute(
                 "select plan from plans where run_id = ? order by revision desc limit 1", (run_id,)
             ).fetchone()
@@ -230,7 +208,7 @@ class SqliteStore:
         sql = """select worker_id, url, status, generation, labels, capacity, total_tasks, last_ping, details
             from workers order by worker_id"""
         return [
-            records.worker_from(row) for row in await self._read(lambda connection: connection.execute(sql).fetchall())
+            records.worker_from(row) for row in await self.look(lambda connection: connection.execute(sql).fetchall())
         ]
 
     async def upsert_workers(self, rows: Sequence[WorkerRow]) -> None:
@@ -240,17 +218,17 @@ class SqliteStore:
             for row in rows:
                 records.upsert_worker(connection, row)
 
-        await self._write(work)
+        await self.transact(work)
 
     async def remove_worker(self, worker_id: str) -> bool:
         """See Store."""
-        return await self._write(
+        return await self.transact(
             lambda connection: connection.execute("delete from workers where worker_id = ?", (worker_id,)).rowcount > 0
         )
 
     async def cached(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """See Store."""
-        return await self._read(lambda connection: records.find_cached(connection, keys))
+        return await self.look(lambda connection: records.find_cached(connection, keys))
 
     async def query(self, frame: str, filters: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
         """See Store. On top: `health` (states of workers over time), `summary` (attempts per day, worker, outcome).
@@ -270,8 +248,8 @@ class SqliteStore:
         """See Store. Blobs stay until `BlobStore.sweep` is given `referenced`."""
         before = micros(older_than)
         work = prune_results if results_only else prune
-        counts = await self._write(lambda connection: work(connection, before))
-        await self._read(_give_back_space)
+        counts = await self.transact(lambda connection: work(connection, before))
+        await self.look(_give_back_space)
         return counts
 
     async def referenced(self, digests: Sequence[str] | None = None) -> set[str]:
@@ -281,27 +259,16 @@ class SqliteStore:
             found = {row[0] for row in connection.execute("select distinct sha256 from blob_refs")}
             return found if digests is None else found & set(digests)
 
-        return await self._read(work)
+        return await self.look(work)
 
-    async def pending(self, limit: int = 500) -> list[tuple[str, int, int]]:
-        """What waits for a replica, oldest first, as (run_id, epoch, seq); a negative seq is a plan's revision."""
-        sql = "select run_id, epoch, seq from outbox order by id limit ?"
-        return await self._read(lambda connection: connection.execute(sql, (limit,)).fetchall())
-
-    async def confirm(self, keys: Sequence[tuple[str, int, int]]) -> None:
-        """Take out of the outbox what the replica has."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("delete from outbox where run_id = ? and epoch = ? and seq = ?", keys)
-
-        await self._write(work)
-
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` whole or not at all within the next transaction; durable on return."""
         if self._writer is None:
             raise StoreError(_CLOSED)
         return await self._writer.run(work)
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads, in a thread of the store."""
         return await self._reading().run(work)
 
     def _reading(self) -> Readers:

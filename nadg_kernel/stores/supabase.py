@@ -16,7 +16,13 @@ from nadg_kernel.model import Event, Plan
 from nadg_kernel.stores import frames, owners
 from nadg_kernel.stores.facts import micros
 from nadg_kernel.stores.pruning import WITH_RESULTS, without_results
-from nadg_kernel.stores.supabase_errors import SupabaseUnreachable, check_settings, explained, is_loopback
+from nadg_kernel.stores.supabase_errors import (
+    SupabaseUnreachable,
+    check_settings,
+    explained,
+    host_of,
+    is_loopback,
+)
 from nadg_kernel.stores.supabase_rows import (
     event_row,
     filter_value,
@@ -72,7 +78,8 @@ class SupabaseStore:
         if self._client is None:
             self._client = await _client(self.url, self._key, self._timeout_s)
             try:
-                await self._call("nadg_unfinished")
+                if not isinstance(await self._call("nadg_unfinished"), list):
+                    raise StoreError(f"{host_of(self.url)} answers and is no Supabase project: look at SUPABASE_URL")
             except NadgError:
                 await self.close()
                 raise
@@ -109,7 +116,7 @@ class SupabaseStore:
             "rehearsal": rehearsal,
             "planner": text(plan.planner.get("name")),
         }
-        return int(await self._call("nadg_create_run", p_run=run, p_plan=plan_row(plan, at)))
+        return int(await self._call("nadg_create_run", p_run=run, p_plan={**plan_row(plan, at), "revision": 1}))
 
     async def append(self, run_id: str, epoch: int, events: Sequence[Event]) -> int:
         """See Store. Results over 1 MB are kept as digest and preview."""
@@ -172,10 +179,15 @@ class SupabaseStore:
         """See Store."""
         return [run_from(row) for row in await self._call("nadg_unfinished")]
 
-    async def put_plan(self, run_id: str, epoch: int, plan: Plan, *, at: datetime | None = None) -> None:
+    async def put_plan(self, run_id: str, epoch: int, plan: Plan) -> None:
         """See Store."""
-        at = at or self._now() or datetime.now(UTC)
-        await self._call("nadg_put_plan", p_run=run_id, p_epoch=epoch, p_plan=plan_row(plan, at))
+        row = plan_row(plan, self._now() or datetime.now(UTC))
+        await self._call("nadg_put_plan", p_run=run_id, p_epoch=epoch, p_plan=row)
+
+    async def record_plan(self, run_id: str, epoch: int, plan: Plan, *, at: datetime, revision: int) -> None:
+        """Record a revision that another store numbered. Sent again, it is there once."""
+        row = {**plan_row(plan, at), "revision": revision}
+        await self._call("nadg_put_plan", p_run=run_id, p_epoch=epoch, p_plan=row)
 
     async def get_plan(self, run_id: str) -> Plan | None:
         """See Store."""

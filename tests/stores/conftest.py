@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nadg_kernel.stores.replica import ReplicatedStore
 from nadg_kernel.stores.sqlite import SqliteStore
 from nadg_kernel.stores.supabase import SupabaseStore
-from tests.supabase.server import Project
+from tests.supabase.server import Project, missing
 
 
 class Clock:
@@ -48,6 +49,8 @@ async def opened(store):
 @pytest.fixture(scope="session")
 def project():
     """A Supabase project of this test session's own, with the schema and no rows."""
+    if needed := missing():
+        pytest.skip(f"needs {needed}")
     found = Project()
     yield found
     found.close()
@@ -56,14 +59,17 @@ def project():
 SUPABASE = pytest.mark.xdist_group("supabase")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("supabase", marks=SUPABASE)])
+@pytest.fixture(params=["sqlite", pytest.param("supabase", marks=SUPABASE), pytest.param("replicated", marks=SUPABASE)])
 async def store(request, tmp_path, clock, dead):
     options = {"clock": clock, "is_dead": lambda owner: owner["pid"] in dead}
+    local = SqliteStore(tmp_path / "nadg.db", **options)
     if request.param == "sqlite":
-        made = SqliteStore(tmp_path / "nadg.db", **options)
+        made = local
     else:
         project = request.getfixturevalue("project")
         project.empty()
         made = SupabaseStore(project.url, project.secret, **options)
+        if request.param == "replicated":
+            made = ReplicatedStore(local, made)
     async with opened(made) as store:
         yield store

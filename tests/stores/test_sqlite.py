@@ -14,9 +14,11 @@ import pytest
 
 from nadg_kernel.errors import StaleEpoch, StoreError
 from nadg_kernel.stores import schema
+from nadg_kernel.stores.base import WorkerRow
+from nadg_kernel.stores.outbox import Outbox
 from nadg_kernel.stores.sqlite import SqliteStore
 from tests.stores.conftest import opened
-from tests.stores.made import ME, OTHER, Journal, events, plan, rows
+from tests.stores.made import ME, OTHER, START, Journal, events, plan, rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -234,35 +236,34 @@ async def test_blobs_that_events_refer_to(tmp_path):
 
 
 async def test_the_outbox_holds_what_a_replica_has_not_confirmed(tmp_path):
-    async with opened(SqliteStore(tmp_path / "nadg.db", outbox=True)) as store:
+    async with opened(SqliteStore(tmp_path / "nadg.db")) as store:
+        outbox = Outbox(store)
         await store.create_run("r1", plan(), ME)
         journal = Journal("r1")
         attempt = journal.attempt()
         await store.append("r1", 1, attempt)
         await store.append("r1", 1, attempt)
         await store.put_plan("r1", 1, plan(command="another"))
-        assert await store.pending() == [("r1", 1, -1), ("r1", 1, 1), ("r1", 1, 2), ("r1", 1, 3), ("r1", 1, -2)]
-        await store.confirm([("r1", 1, -1), ("r1", 1, 1)])
-        assert await store.pending(2) == [("r1", 1, 2), ("r1", 1, 3)]
+        assert await outbox.pending() == [("r1", 1, -1), ("r1", 1, 1), ("r1", 1, 2), ("r1", 1, 3), ("r1", 1, -2)]
+        await outbox.confirm([("r1", 1, -1), ("r1", 1, 1)])
+        assert await outbox.pending(2) == [("r1", 1, 2), ("r1", 1, 3)]
     async with opened(SqliteStore(tmp_path / "nadg.db")) as store:
         await store.append("r1", 1, [journal.event("run_started")])
-        assert len(await store.pending()) == 3
+        assert await Outbox(store).waiting() == 3
 
 
 async def test_an_epoch_that_another_store_gave(tmp_path):
     async with opened(SqliteStore(tmp_path / "nadg.db")) as store:
         await store.create_run("r1", plan(), ME)
-        await store.adopt_epoch("r1", OTHER, 5)
+        await Outbox(store).adopt_epoch("r1", OTHER, 5, START)
         with pytest.raises(StaleEpoch):
             await store.append("r1", 1, [])
         assert await store.append("r1", 5, []) == 0
         with pytest.raises(StaleEpoch):
-            await store.adopt_epoch("r1", ME, 4)
+            await Outbox(store).adopt_epoch("r1", ME, 4, START)
 
 
 async def test_every_ping_is_kept_for_the_health_of_workers(tmp_path):
-    from nadg_kernel.stores.base import WorkerRow
-
     async with opened(SqliteStore(tmp_path / "nadg.db")) as store:
         await store.create_run("r1", plan(), ME)
         journal = Journal("r1")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -33,6 +32,19 @@ alter default privileges in schema public grant all on sequences to anon, authen
 """
 
 
+def binaries():
+    """The folder of PostgreSQL's programs, newest version first, or None."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    on_path = shutil.which("initdb")
+    return found[-1] if found else Path(on_path).parent if on_path else None
+
+
+def missing():
+    """What is needed and not here, in words; empty if nothing."""
+    wanted = {"PostgreSQL": binaries() is not None and os.name == "posix", "Node.js with npm": shutil.which("npm")}
+    return " and ".join(name for name, there in wanted.items() if not there)
+
+
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -41,8 +53,10 @@ def free_port():
 
 def installed():
     """The Node packages of the lock file, installed once for all that ask at a time."""
+    import fcntl  # not on Windows, where `missing` says so first
+
     modules, lock = HERE / "node_modules", HERE / "package-lock.json"
-    with (HERE / ".installing").open("w") as mutex:
+    with (Path(tempfile.gettempdir()) / f"nadg-npm-{os.getuid()}.lock").open("w") as mutex:
         fcntl.flock(mutex, fcntl.LOCK_EX)
         mark = modules / ".package-lock.json"
         if not mark.exists() or mark.stat().st_mtime < lock.stat().st_mtime:
@@ -57,8 +71,7 @@ class Postgres:
 
     def __init__(self, folder):
         self.folder, self.port = Path(folder) / "postgres", free_port()
-        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        self.binaries = binaries[-1] if binaries else Path(shutil.which("initdb")).parent
+        self.binaries = binaries()
         self.folder.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody", "nogroup")
@@ -98,13 +111,22 @@ class Project:
         self.folder.chmod(0o755)
         self.url = f"http://127.0.0.1:{self.port}"
         self.postgres = Postgres(self.folder)
-        self.postgres.run(ROLES + "create database nadg;")
-        self.run(OPEN_GRANTS)
-        self.run(SCHEMA.read_text("utf-8"))
-        self.start()
+        try:
+            self.postgres.run(ROLES + "create database nadg;")
+            self.run(OPEN_GRANTS)
+            self.run(SCHEMA.read_text("utf-8"))
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, sql, **options):
         return self.postgres.run(sql, database="nadg", **options)
+
+    def another(self, name):
+        """A further database of the same server, bare; gives a function that runs statements in it."""
+        self.postgres.run(f"drop database if exists {name}; create database {name};".replace("; c", ";\nc"))
+        return lambda sql, **options: self.postgres.run(sql, database=name, **options)
 
     def empty(self):
         """Delete all rows."""
