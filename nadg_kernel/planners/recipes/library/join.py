@@ -14,6 +14,7 @@
 # outer = ["outer join", "full join", "outer"]
 # inner = ["inner join", "inner", "matching"]
 # ///
+import pandas as pd
 
 ON = ["product"]  # columns that both tables have
 HOW = "inner"  # inner: rows with a partner; left: all rows of the first table; outer: all rows of both

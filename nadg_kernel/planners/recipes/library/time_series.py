@@ -7,7 +7,8 @@
 #   "time series", "trend", "monthly", "daily", "weekly", "yearly", "hourly", "quarterly", "annual",
 #   "annually", "per month", "per day", "per week", "per year", "per hour", "per quarter", "by month",
 #   "by day", "by week", "by year", "by hour", "by quarter", "each month", "each day", "each week",
-#   "each year", "each hour", "every month", "every day", "every week", "every hour", "and month",
+#   "each year", "each hour", "every month", "every day", "every week", "every hour",
+#   "and month", "and day", "and week", "and quarter", "and year",
 #   "and hour", "month over month", "year over year", "seasonality", "resample", "per calendar month"
 # ]
 # words_without_view = ["over time", "change over", "develop over"]
