@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import html
 import json
@@ -382,8 +383,12 @@ def _words(error: Exception, what: str) -> str:
 
 def _trust(origin: Origin) -> ssl.SSLContext | bool:
     """The operating system's trust store."""
-    if origin.scheme == "http":
-        return False  # nothing to verify, and loading certificates takes time
+    return False if origin.scheme == "http" else _system_trust()  # over http there is nothing to verify
+
+
+@functools.cache
+def _system_trust() -> ssl.SSLContext:
+    """Read once: certificates take up to 50 ms, and a heartbeat has a client for each of a thousand workers."""
     if sys.platform in {"win32", "darwin"}:
         try:
             import truststore
