@@ -68,6 +68,7 @@ def test_module_is_the_same_program():
         (["run", "x", "--data", "reviews=nowhere.csv"], "no such file: nowhere.csv"),
         (["run", "x", "--json", "nowhere/out.json"], "folder that does not exist"),
         (["run", "x", "--save-plan", "."], "is a folder"),
+        (["run", "x", "--html", "nowhere/out.html"], "folder that does not exist"),
         (["history", "--state", "happy"], "one of waiting"),
         (["history", "--limit", "0"], "--limit"),
         (["worker", "--port", "70000"], "--port"),

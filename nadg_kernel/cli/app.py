@@ -96,6 +96,9 @@ def run_command(
     json_file: Annotated[
         str, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")
     ] = "",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write results and charts as one offline HTML page.")
+    ] = None,
     save_plan: Annotated[
         Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan file, draft or approved.")
     ] = None,
@@ -116,6 +119,7 @@ def run_command(
             plan=plan,
             approve=approve,
             json_file=json_file,
+            html=html,
             save_plan=save_plan,
             timeout=timeout,
         )

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from nadg_kernel.cli import planfile
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import ask, can_ask, error_line, make_console
+from nadg_kernel.display import clean_text
 from nadg_kernel.errors import DataError, NadgError, PlanHasProblems, SettingsError, WorkerError
 from nadg_kernel.model import Plan, SubtaskState
+from nadg_kernel.values import PLOTLY_MIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
+    from nadg_kernel.display import Bundle
     from nadg_kernel.grid import Grid
     from nadg_kernel.model import DataSchema, Problem
     from nadg_kernel.run import Run
@@ -26,7 +29,7 @@ STDOUT = "-"
 LOCAL_READY_S, REMOTE_READY_S = 60.0, 15.0
 """How long to wait for a first worker: one that starts here on a busy machine, and one that is asked elsewhere."""
 SHOWN_LINES = 40
-"""Lines of each result that are printed after a run; the JSON holds all."""
+"""Lines of each result that are printed after a run; the JSON and the page hold all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,7 @@ class Options:
     plan: Path | None = None
     approve: bool = False
     json_file: str = ""
+    html: Path | None = None
     save_plan: Path | None = None
     timeout: float | None = None
 
@@ -83,7 +87,7 @@ def parse_data(given: Sequence[str]) -> dict[str, Path]:
 
 def _check_targets(options: Options) -> None:
     """Say before the work, not after it, that a result has nowhere to go."""
-    targets = [("--save-plan", options.save_plan)]
+    targets = [("--save-plan", options.save_plan), ("--html", options.html)]
     if options.json_file and options.json_file != STDOUT:
         targets.append(("--json", Path(options.json_file)))
     for option, path in targets:
@@ -146,11 +150,7 @@ def _show(plan: Plan, console: Console) -> None:
 
 def _saved(plan: Plan, options: Options, console: Console) -> Plan:
     if options.save_plan is not None:
-        try:
-            plan.save(options.save_plan)
-        except OSError as error:
-            message = f"cannot write {options.save_plan}: {error.strerror or error}"
-            raise SettingsError(message) from error
+        _writing(options.save_plan, plan.save)
         console.print(f"{'Approved plan' if plan.approved else 'Draft'} written to {options.save_plan}")
     return plan
 
@@ -188,6 +188,9 @@ def _followed(handle: Run, options: Options, console: Console) -> int:
         return Code.INTERRUPTED
     _write_report(handle, options.json_file)
     _show_results(handle, console)
+    if options.html is not None:
+        _writing(options.html, handle.export)
+        console.print(f"\nResults and charts written to {options.html}")
     if failure is not None:
         error_line(str(failure))
         return Code.NOT_ALL_SUCCEEDED
@@ -204,22 +207,34 @@ def _write_report(handle: Run, target: str) -> None:
         sys.stdout.buffer.write(text.encode())  # JSON is UTF-8 whatever the terminal speaks
         sys.stdout.flush()
         return
+    _writing(Path(target), lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _writing(path: Path, write: Callable[[Path], object]) -> None:
     try:
-        Path(target).write_text(text, encoding="utf-8")
+        write(path)
     except OSError as error:
-        message = f"cannot write {target}: {error.strerror or error}"
+        message = f"cannot write {path}: {error.strerror or error}"
         raise SettingsError(message) from error
 
 
 def _show_results(handle: Run, console: Console) -> None:
     for name, item in handle.progress.subtasks.items():
         console.print(f"\n== {item.title} ({item.state})")
-        for bundle in handle[name].bundles():
-            lines = str(bundle.get("text/plain", "")).splitlines()
-            for line in lines[:SHOWN_LINES]:
-                console.print(line)
-            if len(lines) > SHOWN_LINES:
-                console.print(f"... {len(lines) - SHOWN_LINES} more lines; --json FILE holds all")
+        lines = [line for bundle in handle[name].bundles() for line in _plain(bundle).splitlines()]
+        for line in lines[:SHOWN_LINES]:
+            console.print(line)
+        if len(lines) > SHOWN_LINES:
+            console.print(f"... {len(lines) - SHOWN_LINES} more lines; --json FILE or --html FILE holds all")
+
+
+def _plain(bundle: Bundle) -> str:
+    """What a terminal shows of a bundle: a figure by its title."""
+    if isinstance(figure := bundle.get(PLOTLY_MIME), dict):
+        title = (figure.get("layout") or {}).get("title")
+        text = title.get("text") if isinstance(title, dict) else title
+        return f"chart: {clean_text(str(text or 'untitled'), 200)}"
+    return str(bundle.get("text/plain", ""))
 
 
 def _verdict(handle: Run, timed_out: bool, timeout: float | None) -> int:  # noqa: FBT001 - a plain fact

@@ -58,7 +58,7 @@ def run(module_nadg):
     sample_reviews().to_csv(module_nadg.folder / "reviews.csv", index=False)
     return module_nadg(
         "run", COMMAND, "--data", "reviews=reviews.csv", "--approve", "--json", "out.json",
-        "--save-plan", "plan.json", report="out.json",
+        "--save-plan", "plan.json", "--html", "out.html", report="out.json",
     )  # fmt: skip
 
 
@@ -150,6 +150,13 @@ def test_a_person_reads_plan_progress_and_results(run):
     ):
         assert words in run.out
     assert "\x1b" not in run.out
+
+
+def test_the_page_shows_what_a_terminal_cannot(run, module_nadg):
+    page = (module_nadg.folder / "out.html").read_text("utf-8")
+    assert page.count("Plotly.newPlot") >= 2 or page.count("<script") >= 2
+    assert "Summary report" in page
+    assert "chart: " in run.out
 
 
 def test_the_saved_plan_is_approved(run, module_nadg):
