@@ -52,8 +52,7 @@ class Running:
             await self._send(message, blobs)
             await self._eof
             if not process.dead:
-                process.kill()
-                self._later(_TREE_GRACE_S, process.kill_hard)
+                self._later(_END_GRACE_S, self._channel_closed)
                 await process.gone()
             self._drain()
         finally:
@@ -72,6 +71,14 @@ class Running:
             self.verdict = verdict
         self.process.kill()
         self._later(_TREE_GRACE_S, self._give_up)
+
+    def _channel_closed(self) -> None:
+        """It lives on without a way to hand back a result; after its end it is only slow to go."""
+        if self.recorder.end is None:
+            self.stop(broke_a_rule(ChannelError("it closed the channel for its result")))
+        else:
+            self.process.kill()
+            self._later(_TREE_GRACE_S, self.process.kill_hard)
 
     def _give_up(self) -> None:
         """The tree did not end in time, or something that got away from it holds the channel open."""
