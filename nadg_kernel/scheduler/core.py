@@ -188,9 +188,9 @@ class Scheduler:
         """The shard that an event speaks of, if it can still take part."""
         task = self._life.tasks.get(event.subtask or "")
         number = event.shard or 0
-        if task is None or task.final is not None or not 0 <= number < len(task.shards):
+        if task is None or task.final is not None or not task.open or not 0 <= number < (task.count or 0):
             return None
-        record = task.shards[number]
+        record = task.shard(number)
         return None if record.status in SETTLED else record
 
     def _intended(self, event: Event, now: float) -> None:
@@ -251,7 +251,7 @@ class Scheduler:
             trouble.not_before = now + verdict.delay
             self._dispatch.later(record, trouble.not_before)
         else:
-            self._dispatch.enqueue(record)
+            self._dispatch.enqueue_again(record)
 
     def _remember(self, task: Task, worker: Worker, payload: Mapping[str, Any]) -> None:
         """Learn from a success: how long it takes, how large it is, and where the bytes are."""

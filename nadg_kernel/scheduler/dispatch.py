@@ -6,14 +6,13 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from nadg_kernel.scheduler.tasks import Queue, Rank, ShardRecord, Status
+from nadg_kernel.scheduler.tasks import Queue, Rank, ShardRecord, Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from nadg_kernel.model import Subtask
     from nadg_kernel.scheduler.fleet import Fleet, Worker
-    from nadg_kernel.scheduler.tasks import Task
 
 INPUTS_WEIGHED = 16
 """Inputs of a subtask that count when a worker is chosen for the data it holds."""
@@ -46,17 +45,20 @@ class Dispatch:
             found.obstacle = self.fleet.obstacle(self.fleet.group(needs))
         return found
 
-    def enqueue(self, record: ShardRecord) -> None:
-        """Make a shard ready, unless a person holds or ended its subtask."""
+    def enqueue(self, task: Task) -> None:
+        """Make the shards of a task that were never started ready, unless a person holds or ended it."""
+        task.queue.push_task(task)
+        self._consider(task)
+
+    def enqueue_again(self, record: ShardRecord) -> None:
+        """Make a shard that was started before ready, unless a person holds or ended its subtask."""
         task = record.task
         if task.hold or task.stop is not None:
             record.status = Status.IDLE
             return
         record.status = Status.QUEUED
-        queue = task.queue
-        rank = queue.push(record, first=record.attempts > 0)
-        if queue.listed is None or (rank, task.since) < queue.listed:
-            self._list(queue)
+        task.queue.push_shard(record)
+        self._consider(task)
 
     def later(self, record: ShardRecord, at: float) -> None:
         """Make a shard ready at a time."""
@@ -88,20 +90,20 @@ class Dispatch:
             if queue.listed != key:
                 continue
             queue.listed = None
-            record = queue.top()
-            if record is None:
+            first = queue.top()
+            if first is None:
                 continue
-            task = record.task
+            task = first if isinstance(first, Task) else first.task
             if (task.rank, task.since) != key:
                 self._list(queue)
                 continue
-            avoid = () if record.trouble is None else record.trouble.avoid
+            avoid = () if isinstance(first, Task) or first.trouble is None else first.trouble.avoid
             inputs = task.subtask.inputs[:INPUTS_WEIGHED]
             worker = self.fleet.choose(self.fleet.group(queue.needs), avoid, inputs, now)
             if worker is not None:
-                queue.drop()
-                self._list(queue)
+                record = queue.take()
                 yield record, worker
+                self._list(queue)
 
     def wake_at(self) -> float | None:
         """When the next timer is due."""
@@ -121,7 +123,7 @@ class Dispatch:
             obstacle = self.fleet.obstacle(self.fleet.group(queue.needs))
             if obstacle != queue.obstacle:
                 queue.obstacle = obstacle
-                noted += [record.task for record in queue.some(NOTED)]
+                noted += queue.tasks(NOTED)
         return noted
 
     def _fire(self, now: float) -> None:
@@ -131,7 +133,7 @@ class Dispatch:
             if not self._pending(timer):
                 continue
             if isinstance(what, ShardRecord):
-                self.enqueue(what)
+                self.enqueue_again(what)
             else:
                 self.offer(what, now)
 
@@ -140,13 +142,19 @@ class Dispatch:
         _, number, what = timer
         return not isinstance(what, ShardRecord) or what.token == number
 
+    def _consider(self, task: Task) -> None:
+        queue = task.queue
+        if queue.listed is None or (task.rank, task.since) < queue.listed:
+            self._list(queue)
+
     def _list(self, queue: Queue) -> None:
         """Let a queue take part in the choice with its first shard."""
-        record = queue.top()
-        if record is None:
+        first = queue.top()
+        if first is None:
             queue.listed = None
             return
-        key = (record.task.rank, record.task.since)
+        task = first if isinstance(first, Task) else first.task
+        key = (task.rank, task.since)
         if queue.listed is None or key < queue.listed:
             queue.listed = key
             heappush(self._active, (key, queue.number, queue))

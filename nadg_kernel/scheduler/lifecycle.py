@@ -73,14 +73,16 @@ class Lifecycle:
             return
         task.hold = on
         self.touch(task)
-        for record in task.shards:
+        if not on:
+            self._dispatch.enqueue(task)
+        for record in task.shards.values():
             if on and record.status is Status.QUEUED:
                 record.status = Status.IDLE
             elif not on and record.status is Status.IDLE:
                 if record.trouble is not None and record.trouble.not_before > now:
                     self._dispatch.later(record, record.trouble.not_before)
                 else:
-                    self._dispatch.enqueue(record)
+                    self._dispatch.enqueue_again(record)
 
     def stop(self, task: Task, state: SubtaskState, reason: str) -> None:
         """End a subtask because a person said so: what has not started never will, what runs is cancelled."""
@@ -91,7 +93,8 @@ class Lifecycle:
         self.touch(task)
         if not first:
             return
-        for record in task.shards:
+        task.unsettled -= (task.count or 0) - len(task.shards) if task.since else 0
+        for record in task.shards.values():
             if record.status in {Status.IDLE, Status.QUEUED}:
                 record.status = Status.CANCELLED
                 record.token = 0
@@ -152,16 +155,17 @@ class Lifecycle:
         if bad is not None:
             self._end(task, SubtaskState.SKIPPED, _skipped_by(bad))
         elif not anew:  # priority or path may have changed
-            for record in task.shards:
+            self._dispatch.enqueue(task)
+            for record in task.shards.values():
                 if record.status is Status.QUEUED:
-                    self._dispatch.enqueue(record)
+                    self._dispatch.enqueue_again(record)
         elif not task.blockers and not task.since:
             self._unblock(task)
         self.touch(task)
 
     def _finish(self, task: Task) -> None:
         """All shards are settled: what they add up to."""
-        statuses = {record.status for record in task.shards}
+        statuses = {record.status for record in task.shards.values()}
         if task.stop is not None:
             self._end(task, task.stop, task.reason)
         elif Status.FAILED in statuses:
@@ -173,7 +177,8 @@ class Lifecycle:
 
     def _end(self, task: Task, final: SubtaskState, reason: str) -> None:
         """A subtask is over; tell what depends on it."""
-        task.final, task.reason, task.shards = final, reason, ()
+        task.final, task.reason = final, reason
+        task.let_go()
         self.unfinished -= 1
         self.unfixed.pop(task.subtask.id, None)
         self.touch(task)
@@ -205,13 +210,12 @@ class Lifecycle:
             self._open(task)
 
     def _open(self, task: Task) -> None:
-        task.shards = [ShardRecord(task, number) for number in range(task.count or 0)]
-        task.unsettled = len(task.shards)
+        task.unsettled = task.count or 0
         self.opened[task.subtask.id] = None
         self.dirty[task] = None
-        for record in task.shards:
-            self._dispatch.enqueue(record)
-        if not task.shards:
+        if task.unsettled:
+            self._dispatch.enqueue(task)
+        else:
             self._finish(task)
 
     def _drop(self, task: Task) -> None:
@@ -223,7 +227,7 @@ class Lifecycle:
 
     def _abandon(self, task: Task) -> None:
         """Whatever still runs for it no longer counts, and is cancelled."""
-        for record in task.shards:
+        for record in task.shards.values():
             if record.attempt_id is not None:
                 self.cancels.append(cancel_of(record))
                 record.attempt_id = None
@@ -242,10 +246,10 @@ def _skipped_by(parent: Task) -> str:
 
 
 def _blame(task: Task, status: Status) -> str:
-    bad = [record for record in task.shards if record.status is status]
-    first = bad[0]
+    bad = [record for record in task.shards.values() if record.status is status]
+    first = min(bad, key=lambda record: record.number)
     why = "" if first.trouble is None else first.trouble.why
-    if len(task.shards) == 1:
+    if task.count == 1:
         return why
-    more = f" ({len(bad)} of {len(task.shards)} shards)" if len(bad) > 1 else ""
+    more = f" ({len(bad)} of {task.count} shards)" if len(bad) > 1 else ""
     return f"shard {first.number}: {why}{more}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from heapq import heappop, heappush
@@ -33,6 +32,8 @@ class Status(Enum):
     CANCELLED = auto()
 
 
+_NONE: dict[int, ShardRecord] = {}
+"""Shared by all tasks without shards, never written: a dict of their own would double what 100,000 tasks cost."""
 SETTLED = frozenset({Status.GOOD, Status.CACHED, Status.FAILED, Status.CANCELLED})
 
 
@@ -40,50 +41,67 @@ SETTLED = frozenset({Status.GOOD, Status.CACHED, Status.FAILED, Status.CANCELLED
 class Queue:
     """Ready shards with the same needs: first come first served among equals, equals in a heap by their rank.
 
-    A rank is (-priority, -longest remaining path). A shard whose status or rank changed since is dropped when met.
+    A rank is (-priority, -longest remaining path). A task stands in line once for all its shards that were never
+    started; a shard that is tried again stands in line itself, before its equals. What can no longer start, or changed
+    its rank since, is dropped when met.
     """
 
     needs: frozenset[str]
     number: int
     ranks: list[Rank] = field(default_factory=list)
-    equals: dict[Rank, deque[ShardRecord]] = field(default_factory=dict)
+    equals: dict[Rank, deque[Task | ShardRecord]] = field(default_factory=dict)
     listed: tuple[Rank, int] | None = None
     """Its first shard's (rank, age) as it takes part in the choice between queues; None while it does not."""
     obstacle: str = ""
 
-    def push(self, record: ShardRecord, *, first: bool) -> Rank:
-        """Add a shard, before its equals if it has waited once already; gives its rank."""
-        rank = record.task.rank
-        line = self.equals.get(rank)
-        if line is None:
-            line = self.equals[rank] = deque()
-            heappush(self.ranks, rank)
-        if first:
-            line.appendleft(record)
-        else:
-            line.append(record)
-        return rank
+    def push_task(self, task: Task) -> None:
+        """Add the shards of a task that were never started."""
+        if task.lined != task.rank:
+            task.lined = task.rank
+            self._line(task.rank).append(task)
 
-    def top(self) -> ShardRecord | None:
-        """The first shard, left where it is."""
+    def push_shard(self, record: ShardRecord) -> None:
+        """Add a shard that is tried again."""
+        self._line(record.task.rank).appendleft(record)
+
+    def top(self) -> Task | ShardRecord | None:
+        """What is first, left where it is."""
         while self.ranks:
             rank = self.ranks[0]
             line = self.equals[rank]
             while line:
-                record = line[0]
-                if record.status is Status.QUEUED and record.task.rank == rank:
-                    return record
+                first = line[0]
+                if isinstance(first, Task):
+                    if first.lined == rank and first.has_fresh():
+                        return first
+                    if first.lined == rank:
+                        first.lined = None
+                elif first.status is Status.QUEUED and first.task.rank == rank:
+                    return first
                 line.popleft()
             del self.equals[heappop(self.ranks)]
         return None
 
-    def drop(self) -> None:
-        """Take the first shard (what `top` gave) out."""
-        self.equals[self.ranks[0]].popleft()
+    def take(self) -> ShardRecord:
+        """Take out the first shard; `top` was just asked and gave something."""
+        line = self.equals[self.ranks[0]]
+        first = line[0]
+        if isinstance(first, Task):
+            return first.shard(first.fresh)
+        line.popleft()
+        return first
 
-    def some(self, limit: int) -> list[ShardRecord]:
-        """Up to `limit` of its shards."""
-        return [r for r in islice(chain.from_iterable(self.equals.values()), limit) if r.status is Status.QUEUED]
+    def tasks(self, limit: int) -> list[Task]:
+        """Tasks of up to `limit` of its entries."""
+        entries = islice(chain.from_iterable(self.equals.values()), limit)
+        return [entry if isinstance(entry, Task) else entry.task for entry in entries]
+
+    def _line(self, rank: Rank) -> deque[Task | ShardRecord]:
+        line = self.equals.get(rank)
+        if line is None:
+            line = self.equals[rank] = deque()
+            heappush(self.ranks, rank)
+        return line
 
 
 @dataclass(slots=True, eq=False)
@@ -124,8 +142,12 @@ class Task:
     rank: Rank = (0, 0.0)
     blockers: int = 0
     count: int | None = None
-    shards: Sequence[ShardRecord] = ()
-    """Made when it opens, let go when it is over."""
+    shards: dict[int, ShardRecord] = field(default_factory=lambda: _NONE)
+    """Those that were started, settled or looked at, while the task is open."""
+    fresh: int = 0
+    """No shard from here on was started yet, except those in `shards`."""
+    lined: Rank | None = None
+    """The rank at which it stands in its queue."""
     unsettled: int = 0
     running: int = 0
     hold: bool = False
@@ -169,9 +191,30 @@ class Task:
             return SubtaskState.HELD
         return SubtaskState.READY if self.open else SubtaskState.WAITING
 
+    def has_fresh(self) -> bool:
+        """Whether a shard that was never started may start; `fresh` is its number then."""
+        if self.hold or self.stop is not None or self.final is not None or self.blockers or self.count is None:
+            return False
+        while self.fresh in self.shards:
+            self.fresh += 1
+        return self.fresh < self.count
+
+    def shard(self, number: int) -> ShardRecord:
+        """The record of a shard, made when first asked for."""
+        found = self.shards.get(number)
+        if found is None:
+            if self.shards is _NONE:
+                self.shards = {}
+            found = self.shards[number] = ShardRecord(self, number)
+        return found
+
+    def let_go(self) -> None:
+        """Its shards are over: forget them one by one."""
+        self.shards = _NONE
+
     def clear(self) -> None:
         """Back to the beginning; what its attempts still bring no longer counts."""
-        self.shards, self.unsettled, self.running = (), 0, 0
+        self.shards, self.fresh, self.unsettled, self.running = _NONE, 0, 0, 0
         self.stop, self.reason, self.why, self.final = None, "", "", None
         self.seconds, self.timed, self.since = 0.0, 0, 0
 
@@ -198,14 +241,7 @@ def link(
                 task.hold = subtask.hold
             task.subtask, task.queue = subtask, queue(subtask)
         tasks[subtask.id] = task
-    children: dict[str, list[str]] = {}
-    for name, task in tasks.items():
-        for need in task.subtask.depends_on:
-            if need not in tasks:
-                raise ValueError(f"{name} depends on {need}, which is not in the plan")
-            children.setdefault(need, []).append(name)
-    for name, task in tasks.items():
-        task.children = tuple(children.get(name, ()))
+    _link_children(tasks)
     ordered = _in_order(tasks)
     ranks: dict[Rank, Rank] = {}
     for task in reversed(ordered):
@@ -213,6 +249,29 @@ def link(
         rank = (-task.subtask.priority, -(estimates.get(task.subtask.id, 1.0) + after))
         task.rank = ranks.setdefault(rank, rank)
     return {task.subtask.id: task for task in ordered}
+
+
+def _link_children(tasks: Mapping[str, Task]) -> None:
+    """Tell each task what depends on it, without a list per task: those cost more than the rest at 100,000 tasks."""
+    ends = dict.fromkeys(tasks, 0)
+    for name, task in tasks.items():
+        for need in task.subtask.depends_on:
+            if need not in ends:
+                raise ValueError(f"{name} depends on {need}, which is not in the plan")
+            ends[need] += 1
+    total = 0
+    for name, number in ends.items():
+        ends[name] = total  # where its children begin; moved to their end as they are filled in
+        total += number
+    flat = [""] * total
+    for name, task in tasks.items():
+        for need in task.subtask.depends_on:
+            flat[ends[need]] = name
+            ends[need] += 1
+    begin = 0
+    for name, task in tasks.items():
+        task.children = tuple(flat[begin : ends[name]])
+        begin = ends[name]
 
 
 def _in_order(tasks: Mapping[str, Task]) -> list[Task]:
