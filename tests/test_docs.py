@@ -23,16 +23,24 @@ TEXT = {path.name: path.read_text("utf-8") for path in DOCUMENTS}
 README, CLI, API, PLAN_FILE = TEXT["README.md"], TEXT["cli.md"], TEXT["api.md"], TEXT["plan-file.md"]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[(?:!\[[^\]]*\]\([^)]*\)|[^\]]*)\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-CLI_COMMANDS = typer.main.get_command(app).commands
+PROGRAM = typer.main.get_command(app)
+
+
+def commands():
+    """Words after `nadg` -> the command, groups with their commands too."""
+    todo = [((name,), command) for name, command in PROGRAM.commands.items()]
+    while todo:
+        words, command = todo.pop(0)
+        yield words, command
+        todo += [((*words, name), inner) for name, inner in getattr(command, "commands", {}).items()]
 
 
 def options():
-    root = typer.main.get_command(app)
-    for name, command in [("", root), *root.commands.items()]:
+    for words, command in [((), PROGRAM), *commands()]:
         for parameter in command.params:
             for option in [*parameter.opts, *parameter.secondary_opts]:
                 if option.startswith("-"):
-                    yield name, option
+                    yield (words[0] if words else ""), option
 
 
 def section(text, heading):
@@ -52,13 +60,15 @@ def fences(*languages):
     ]
 
 
-@pytest.mark.parametrize("name", CLI_COMMANDS)
-def test_every_command_is_documented(name):
-    assert f"## `nadg {name}`" in CLI
-    assert f"`nadg {name}" in README
+@pytest.mark.parametrize("words", [words for words, _ in commands()], ids=" ".join)
+def test_every_command_is_documented(words):
+    name = " ".join(words)
+    assert f"`nadg {words[0]}" in README
+    assert re.search(rf"`nadg {name}[` ]", CLI)
+    assert f"## `nadg {words[0]}`" in CLI
 
 
-@pytest.mark.parametrize(("command", "option"), [*options()])
+@pytest.mark.parametrize(("command", "option"), [*dict.fromkeys(options())])
 def test_every_option_is_documented(command, option):
     text = section(CLI, f"## `nadg {command}`") if command else CLI.partition("## `nadg")[0]
     assert re.search(rf"`{re.escape(option)}[` ]", text)
@@ -144,15 +154,14 @@ def test_nadg_commands_in_documents_are_real(body):
     """Each `nadg ...` line parses with the program's own parser, without running it."""
     import shlex
 
-    root = typer.main.get_command(app)
     for line in body.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         words = words[2:] if words[:2] == ["uv", "run"] else words
         if not words or words[0] != "nadg":
             continue
         name, *rest = words[1:]
-        assert name in root.commands, line
-        root.commands[name].make_context(name, rest)
+        assert name in PROGRAM.commands, line
+        PROGRAM.commands[name].make_context(name, rest)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -13,6 +13,7 @@ from nadg_kernel.cli.console import ask, can_ask, error_line, make_console
 from nadg_kernel.display import clean_text
 from nadg_kernel.errors import DataError, NadgError, PlanHasProblems, SettingsError, WorkerError
 from nadg_kernel.model import Plan, SubtaskState
+from nadg_kernel.model.problems import MAX_CODE_BYTES
 from nadg_kernel.values import PLOTLY_MIME
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], console: Cons
                 raise planfile.refuse(options.plan, plan, departures)
             console.print("Approved anew, for it changed since its approval: " + "; ".join(departures))
         plan = planfile.with_schemas(plan, schemas)
-    _show(plan, console)
+    _show(plan, console, code=not options.approve)
     if _blocking(plan):
         _saved(plan, options, console)
         raise PlanHasProblems(_blocking(plan))
@@ -140,8 +141,11 @@ def _blocking(plan: Plan) -> list[Problem]:
     return [problem for problem in plan.problems if problem.blocks]
 
 
-def _show(plan: Plan, console: Console) -> None:
-    console.print(str(plan))
+def _show(plan: Plan, console: Console, *, code: bool) -> None:
+    """Show what an approval covers; the code too where somebody is still to decide."""
+    for item in plan.subtasks if code else ():
+        console.print(clean_text(f"-- {item.id}: {item.name}\n{item.code.rstrip()}\n", MAX_CODE_BYTES))
+    console.print(clean_text(str(plan), MAX_CODE_BYTES))
     granted = [
         f"{item.name}: {', '.join(item.permissions.granted)}" for item in plan.subtasks if item.permissions.granted
     ]

@@ -90,6 +90,7 @@ def test_it_asks_and_shows_a_bar(terminal, write_plan, nadg):
     write_plan(("one", "progress(0.5, 'half')\nresult = 1"), ("two", 'result = inputs["one"] + 1', "one"))
     here = terminal("run", "--plan", "plan.json", "--save-plan", "approved.json")
     here.until("Approve and run this plan? [y/N] ")
+    assert 'result = inputs["one"] + 1' in here.text, "what is approved is shown"
     here.type("y\n")
     assert here.end() == 0
     assert "2 of 2" in here.text
