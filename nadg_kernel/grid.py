@@ -6,6 +6,7 @@ import atexit
 import uuid
 import warnings
 import weakref
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,10 +35,13 @@ from nadg_kernel.settings import Settings, load_settings
 from nadg_kernel.stores.blobs import BlobStore
 from nadg_kernel.stores.making import make_store
 from nadg_kernel.stores.owners import this_owner
+from nadg_kernel.stores.retention import parse_age, prune
+from nadg_kernel.stores.supabase_errors import SupabaseUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
+    from datetime import timedelta
     from pathlib import Path
 
     import pandas as pd
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.model import Event
     from nadg_kernel.planners.base import Tell
+    from nadg_kernel.registry import Rotation
+    from nadg_kernel.settings import Secret
     from nadg_kernel.stores.replica import ReplicaState
 
 READY_S = 15.0
@@ -75,6 +81,7 @@ class Grid:
             self.settings = replace(self.settings, home=Path(home).expanduser())
         self.home = self.settings.home
         self.planner: Planner = _planner(planner, self.settings)
+        retention = parse_age(self.settings.retention, "NADG_RETENTION") if self.settings.retention else None
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(self.home / "blobs")
         self.store = make_store(self.settings, self._store_changed)
@@ -88,6 +95,8 @@ class Grid:
         try:
             self.loop.run(self.store.open())
             self.loop.spawn(self._fleet.start())
+            if retention is not None:
+                self.loop.spawn(self._retain(retention))
         except BaseException:
             self.loop.close()
             raise
@@ -205,12 +214,23 @@ class Grid:
         row = self.loop.run(self.registry.remove(worker))
         self.loop.call(self._fleet.engine.drop_worker, row.worker_id)
 
+    def worker_token(self, worker: str) -> Secret:
+        """The token to set as NADG_AUTH_TOKEN on a worker, by its id or URL; `.reveal()` shows it."""
+        return self.loop.run(self.registry.token(worker))
+
+    def rotate_worker(self, worker: str) -> Rotation:
+        """Change a worker's token: first call says what to set on it, the next one, once it takes it, uses it."""
+        rotation = self.loop.run(self.registry.rotate(worker))
+        if rotation.done:
+            self.loop.call(self._fleet.use, rotation.row)
+        return rotation
+
     def ping(self) -> pd.DataFrame:
-        """Ask every registered worker now: one row each with status, seconds, running, capacity, reason."""
+        """Ask every registered worker now: one row each with status, seconds, running, capacity, token, reason."""
         import pandas as pd
 
-        beats = self.loop.run(self.registry.heartbeat())
-        columns = ["worker_id", "url", "status", "seconds", "running", "capacity", "weak", "reason"]
+        beats = self.loop.run(self.registry.heartbeat(tokens=True))
+        columns = ["worker_id", "url", "status", "seconds", "running", "capacity", "weak", "takes_token", "reason"]
         return pd.DataFrame([{name: getattr(beat, name) for name in columns} for beat in beats], columns=columns)
 
     def history(self, **filters: Any) -> pd.DataFrame:
@@ -369,6 +389,10 @@ class Grid:
     def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
         self._tell_errors()
         return self.loop.run(history.collect(self.store, name, filters))
+
+    async def _retain(self, age: timedelta) -> None:
+        with suppress(SupabaseUnreachable):  # that it is away is shown; the next grid prunes
+            await prune(self.store, self.blobs, age)
 
     def _store_changed(self, state: ReplicaState) -> None:
         for run in self.runs_here.values():

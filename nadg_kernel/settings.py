@@ -137,6 +137,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def in_github_actions() -> bool:
+    """Whether this is a job of GitHub Actions, which shows notices on the run's page."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def default_home(env: Mapping[str, str]) -> Path:
     """`$XDG_DATA_HOME/nadg`; without the variable the platform's own place for application data."""
     if base := env.get("XDG_DATA_HOME"):

@@ -12,6 +12,7 @@ import typer
 from nadg_kernel import __version__
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import error_line, prepare_streams
+from nadg_kernel.cli.operate import add_to
 from nadg_kernel.errors import NadgError
 
 app = typer.Typer(
@@ -163,3 +164,6 @@ def history_command(
     from nadg_kernel.cli.history import history
 
     return history(limit=limit, state=state, worker=worker, text=text, as_json=as_json)
+
+
+add_to(app)
