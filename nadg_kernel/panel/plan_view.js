@@ -522,7 +522,7 @@ function drawOutput(ui, item) {
   if (out.stdout) parts.push(h("pre", { class: "nadg-log", tabindex: 0, "aria-label": "Printed output" }, out.stdout));
   if (out.stderr) parts.push(h("pre", { class: "nadg-log nadg-dim", tabindex: 0, "aria-label": "Error output" }, out.stderr));
   if (!parts.length) parts.push(h("p", { class: "nadg-dim" }, final ? "It printed nothing. Its result is on the Results page." : row.state === "running" ? "Nothing printed yet." : "It has not started."));
-  const code = h("details", { class: "nadg-fold" }, h("summary", {}, item.kind === "prompt" ? "Prompt" : "Code"), h("div", { class: "nadg-code" }, codeLines(item.code).map((line, k) => h("div", { class: `nadg-line ${out.error?.line === k + 1 ? "nadg-err" : ""}` }, h("span", { class: "nadg-ln" }, k + 1), h("span", { class: "nadg-tx" }, line.length ? line : "\u200b")))));
+  const code = h("details", { class: "nadg-fold" }, h("summary", {}, item.kind === "prompt" ? "Prompt" : "Code"), h("div", { class: "nadg-code" }, codeLines(item.code.trimEnd()).map((line, k) => h("div", { class: `nadg-line ${out.error?.line === k + 1 ? "nadg-err" : ""}` }, h("span", { class: "nadg-ln" }, k + 1), h("span", { class: "nadg-tx" }, line.length ? line : "\u200b")))));
   code.open = ui.folds.has(item.id) || Boolean(out.error);
   code.addEventListener("toggle", () => { if (code.open) ui.folds.add(item.id); else ui.folds.delete(item.id); });
   return h("div", { class: "nadg-output" },

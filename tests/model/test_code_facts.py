@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from nadg_kernel.model.code_facts import CACHED_CHARS, code_facts
 
 
@@ -26,17 +24,3 @@ def test_long_code_is_read_and_not_kept():
     long = "x = 1\n" * CACHED_CHARS
     assert code_facts(long) is not code_facts(long)
     assert code_facts("x = 1") is code_facts("x = 1")
-
-
-def test_a_plan_of_many_subtasks_is_checked_again_without_reading_its_code_again():
-    codes = [f"import pandas\nvalue_{n} = inputs['x']\n" * 30 for n in range(200)]
-    for code in codes:
-        code_facts(code)
-    began = time.process_time()
-    for code in codes:
-        code_facts(code)
-    again = time.process_time() - began
-    began = time.process_time()
-    for code in codes:
-        code_facts(code + " ")
-    assert again < (time.process_time() - began) / 5

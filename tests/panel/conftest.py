@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar
 
 import comm
+import ipywidgets
 import pytest
 from comm.base_comm import BaseComm
 
@@ -18,11 +20,36 @@ class RecordedComm(BaseComm):
         self.sent.append((msg_type, data))
 
 
+@functools.cache
+def old_comm():
+    """What ipywidgets 7 makes instead: a comm of ipykernel with a kernel, of which it only asks whether it is there."""
+    from ipykernel.comm import Comm
+    from ipykernel.kernelbase import Kernel
+
+    class NoKernel(Kernel):
+        shell = None
+
+    class OldComm(Comm):
+        def __init__(self, **options):
+            super().__init__(kernel=NoKernel.instance(), **options)
+
+        def open(self, data=None, metadata=None, buffers=None):
+            self._publish_msg("comm_open", data)
+
+        def _publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+            RecordedComm.sent.append((msg_type, data))
+
+    return OldComm
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """All messages to the front end, as (type, data)."""
     monkeypatch.setattr(RecordedComm, "sent", [])
-    monkeypatch.setattr(comm, "create_comm", RecordedComm)
+    if hasattr(ipywidgets.widgets.widget, "Comm"):
+        monkeypatch.setattr(ipywidgets.widgets.widget, "Comm", old_comm())
+    else:
+        monkeypatch.setattr(comm, "create_comm", RecordedComm)
     return RecordedComm.sent
 
 
