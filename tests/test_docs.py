@@ -193,6 +193,16 @@ def test_readme_comes_in_a_newcomers_order():
     assert found == wanted
 
 
+@pytest.mark.parametrize("name", ["README.md", "notebooks/01_control_panel.ipynb"])
+def test_buttons_are_called_what_they_are(name):
+    """What a document says to press is what the panel shows."""
+    text = (ROOT / name).read_text("utf-8")
+    pressed = re.findall(r"press \*\*([^*]+)\*\*", " ".join(text.split()))
+    panel = "".join(path.read_text("utf-8") for path in (ROOT / "nadg_kernel" / "panel").rglob("*.[pj][ys]"))
+    assert len(pressed) == 2
+    assert [words for words in pressed if words not in panel] == []
+
+
 def test_every_dependency_has_its_reason():
     import tomllib
 
