@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.planners.recipes.choosing import chosen
 from nadg_kernel.planners.recipes.columns import Found, Table
 from nadg_kernel.planners.recipes.language import BY
-from nadg_kernel.planners.recipes.matching import chosen
 from nadg_kernel.planners.recipes.words import folded, spans, split_name
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def bind(recipe: Recipe, table: Table, clause: Clause, source: str, second: Tabl
         out.values[constant] = found.column
         if not spec.endswith("?"):
             _explain(out, found, role, source)
+    for name in recipe.several:
+        if isinstance(out.values.get(name), str):
+            out.values[name] = [out.values[name]]
     return out
 
 
@@ -125,6 +128,8 @@ def _several(role: str, table: Table, clause: Clause, out: Bound) -> list[str]:
     words = clause.words
     if role == "group":
         return _groups(table, clause, out)
+    if role == "series":
+        return by_columns(table, clause.text)
     taken = {name for value in out.values.values() for name in (value if isinstance(value, list) else [value])}
     fit = [column for column in table.candidates(role) if role == "number" or column not in taken]
     named = [column for column in table.mentioned(words) if column in fit]
@@ -133,7 +138,7 @@ def _several(role: str, table: Table, clause: Clause, out: Bound) -> list[str]:
             _sum_amounts(named[0], out)
         return named
     if role == "value":
-        best = None if out.values.get("HOW") == "count" else table.find("value", words)
+        best = None if out.values.get("HOW") in ("count", ["count"]) else table.find("value", words)
         if best is None:
             return []
         _sum_amounts(best.column, out)

@@ -88,8 +88,20 @@ def split(command: str, asks: Asks) -> list[Clause]:
 
 def _begins(piece: _Piece, clause: Clause, before: Clause, asks: Asks) -> bool:
     """Whether words are a job of their own; else they belong to the clause before ("price | and quantity")."""
-    own = piece.sentence or piece.negated or bool(clause.verb) or asks(clause.text)
-    return own or (before.negated and not piece.negated)
+    if piece.sentence or piece.negated or clause.verb:
+        return True
+    if before.negated:
+        return True
+    return asks(clause.text) and not _unfinished(before, asks)
+
+
+def _unfinished(clause: Clause, asks: Asks) -> bool:
+    """Whether a clause only begins what follows: "are temperature | and humidity correlated", "min | max and mean"."""
+    if clause.background:
+        return False
+    bare = set(clause.words) - language.STOPWORDS - language.VERBS
+    said = set(clause.words) - language.STOPWORDS
+    return (bool(said) and bare <= language.AGGREGATES) or not (clause.verb or asks(clause.text))
 
 
 def _tells(clause: Clause, asks: Asks) -> bool:
@@ -148,9 +160,15 @@ def _after_first(pieces: list[_Piece]) -> list[_Piece]:
 def _negations(pieces: list[_Piece], asks: Asks) -> list[_Piece]:
     """Cut each piece at its negation; what follows without a verb of its own is negated too."""
     out: list[_Piece] = []
-    carry = False
+    carry = waiting = False
     for piece in pieces:
         carry = carry and not piece.sentence
+        if waiting and not piece.sentence:
+            waiting = not asks(piece.text)
+            out.append(replace(piece, negated=True))
+            carry = True
+            continue
+        waiting = False
         text = language.FILLER.sub("", piece.text)
         hidden = language.NO_NEGATION.sub(lambda match: "x" * len(match[0]), text)
         found = language.NEGATION.search(hidden)
@@ -159,6 +177,9 @@ def _negations(pieces: list[_Piece], asks: Asks) -> list[_Piece]:
             out.append(replace(piece, text=text, negated=carry))
             continue
         before, after = text[: found.start()].strip(" ,"), text[found.end() :].strip(" ,")
+        if not after and set(tokens(before)) <= language.STOPWORDS:  # "do not, under any circumstances, ..."
+            waiting = True
+            continue
         turn = language.POSITIVE_INSIDE.search(after)
         rest = ""
         if turn and turn.start():

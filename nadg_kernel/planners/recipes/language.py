@@ -36,6 +36,7 @@ VERBS = _set("""
 
 OTHER_WORK = _set("""
     anonymize book buy call classify clean cluster cook copy crawl deduplicate delete deploy download drop email encrypt
+    remove rename sort split
     export fill filter forecast import impute label move open optimise optimize order play post predict publish
     recommend remove restart rotate schedule scrape search send train transcribe transform translate tune update upload
 """)
@@ -49,13 +50,17 @@ STOPWORDS = _set("""
 """)
 
 GENERIC = _set("""
-    column content csv customer data dataset detail file frame information me number people please quickly record row
-    spreadsheet table thing user value
+    attached brief column complete content csv customer data dataset detail detailed entire file following frame given
+    information me number nice
+    people please quick quickly record row sale short simple spreadsheet support table thing thorough user value whole
 """)
 """Words that say nothing about which work is meant."""
 
 PREPARE = _set("fetch get import load look open read take use")
 """Verbs that only name the data, where nothing else is said: attached data is there already."""
+
+AGGREGATES = _set("average count max maximum mean median min minimum sum total")
+"""Words that need a column after them."""
 
 GERUNDS = {verb + "ing": verb for verb in VERBS} | {
     (verb[:-1] if verb.endswith("e") else verb + verb[-1]) + "ing": verb for verb in VERBS
@@ -80,6 +85,7 @@ FILLER = _compile(
     so | now | ok | okay | hi | hello | hey
     i(?:'d| would) like (?:you )?to | (?:i|we) (?:want|need)(?: you)? to | (?:i|we) (?:want|need)
     (?:can|could|would|will) you(?: please)? | you (?:should|must|can) | let'?s | let us | help me(?: to)?
+    before that | beforehand | do (?:everything|all|the following|all of (?:this|the following)) | everything
     be sure to | make sure (?:to|you) | {_DONT} (?:forget|fail|hesitate)(?: to)? | {_DONT} (?:skip|omit|leave out)
     """)
     + r"\b[\s,:]*)+"
@@ -103,6 +109,7 @@ REFERS = _compile(
     + _any(f"""
     (?:from|of|on|for|about|with|using|to|out of) {_IT} | based on {_IT}
     (?:plot|chart|visuali[sz]e|summari[sz]e|graph|draw|show|present|group|aggregate|average|rank|sort|count) {_IT}
+    (?:save|send|email|export|upload|store|publish|clean|print|translate|convert|share|post|format|filter) {_IT}
     """)
     + r"\b"
 )
@@ -121,7 +128,7 @@ NO_NEGATION = _compile(
     + _any(f"""
     not only | not just | not yet | if not | whether or not | or not | no matter | no more than | not more than
     {_DONT} (?:like|mention|work|have|know|contain|answer)
-    without (?:leaving|sending|using|waiting|missing|null|nan|empty)
+    without (?:leaving|sending|waiting|missing|null|nan|empty)
     """)
     + r"\b"
 )

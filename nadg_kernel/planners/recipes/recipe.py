@@ -44,7 +44,9 @@ class Recipe:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Constant -> role (see columns.py); `?` after the role: optional; `*`: a list; `+`: a list, not empty."""
     choices: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """Constant -> value -> words of the clause that choose it."""
+    """Constant -> value -> words of the clause that choose it; after a `?` words that count where no other does."""
+    several: tuple[str, ...] = ()
+    """Constants that are a list of such choices."""
     counts: tuple[str, ...] = ()
     """Constants that take a whole number from the clause (`top 5`)."""
     adds: Mapping[str, str] = field(default_factory=dict)

@@ -70,24 +70,25 @@ def alike(word: str, wanted: str) -> bool:
 def spans(words: Sequence[str], wanted: Sequence[str], *, exact: bool = False) -> Iterator[tuple[int, int]]:
     """Where a phrase stands in folded words, as (start, end)."""
     for start in range(len(words)):
-        end = _match(words, start, wanted, exact=exact)
+        end = match_at(words, start, wanted, exact=exact)
         if end is not None:
             yield start, end
 
 
-def _match(words: Sequence[str], at: int, wanted: Sequence[str], *, exact: bool) -> int | None:
+def match_at(words: Sequence[str], at: int, wanted: Sequence[str], *, exact: bool = False) -> int | None:
+    """Where a phrase that begins at a place ends; None if it does not begin there."""
     if not wanted:
         return at
     if wanted[0] == "*":
         for skip in range(1, _STAR + 1):
-            end = _match(words, at + skip, wanted[1:], exact=exact) if at + skip <= len(words) else None
+            end = match_at(words, at + skip, wanted[1:], exact=exact) if at + skip <= len(words) else None
             if end is not None:
                 return end
         return None
     if at >= len(words):
         return None
     same = words[at] == wanted[0] if exact else alike(words[at], wanted[0])
-    return _match(words, at + 1, wanted[1:], exact=exact) if same else None
+    return match_at(words, at + 1, wanted[1:], exact=exact) if same else None
 
 
 def contains(words: Sequence[str], phrases: Iterable[str]) -> bool:

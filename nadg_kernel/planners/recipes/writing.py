@@ -73,7 +73,7 @@ def defaults(recipe: Recipe) -> dict[str, object]:
     """Choices and counts as the recipe's file has them, where the clause left them alone."""
     out: dict[str, object] = {}
     for name in (*recipe.choices, *recipe.counts):
-        if found := re.search(rf"^{name} = ['\"]?(\w+)['\"]?", recipe.code, re.MULTILINE):
+        if found := re.search(rf"^{name} = \[?['\"]?(\w+)['\"]?", recipe.code, re.MULTILINE):
             out[name] = found[1].replace("_", "")
     return out
 

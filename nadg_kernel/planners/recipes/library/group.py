@@ -9,27 +9,29 @@
 #   "how many", "median", "maximum", "minimum", "highest", "lowest", "best * by", "worst * by", "top * by",
 #   "compare * by", "compare * across", "compare * between", "rank * by", "rank the", "which * best",
 #   "which * worst", "which * most", "which * least", "best selling", "sold the most", "bestselling",
-#   "most common", "most frequent", "share of", "percentage of", "per product", "per region", "subtotal",
-#   "per category"
+#   "most common", "most frequent", "per product", "per region", "subtotal", "per category", "min", "max",
+#   "top product", "top customer", "top seller", "top region", "top performer", "difference * between",
+#   "differ * between"
 # ]
 # columns = { GROUP_BY = "group*", VALUES = "value*" }
 # counts = ["TOP"]
+# several = ["HOW"]
 # keeps = ["GROUP_BY"]
 # adds = { rows = "int64", "{VALUES}_{HOW}" = "float64" }
 # [choices.HOW]
 # mean = ["average", "mean", "avg", "typical"]
-# sum = ["total", "sum", "overall", "altogether", "subtotal", "sold the most", "most revenue", "best selling",
-#        "bestselling"]
-# count = ["count", "number of", "how many", "frequency", "most common", "most frequent", "share of", "percentage of"]
+# sum = ["total", "sum", "altogether", "subtotal", "sold the most", "most revenue", "best selling",
+#        "bestselling", "?overall"]
+# count = ["count", "number of", "how many", "frequency", "most common", "most frequent", "total number of"]
 # median = ["median"]
-# max = ["maximum", "max", "highest", "largest"]
-# min = ["minimum", "min", "lowest", "smallest"]
+# max = ["maximum", "max", "?highest", "?largest"]
+# min = ["minimum", "min", "?lowest", "?smallest"]
 # ///
 import pandas as pd
 
 GROUP_BY = ["product"]  # the columns that make the groups; none: one row for all
 VALUES = ["rating"]  # the numeric columns to aggregate
-HOW = "mean"  # mean, sum, count, median, max or min
+HOW = ["mean"]  # any of mean, sum, count, median, max, min
 TOP = 0  # keep this many groups, the largest first; 0: all
 
 
@@ -42,10 +44,10 @@ keys = [frame[name].astype("string").fillna("(missing)").rename(name) for name i
 keys = keys or [pd.Series("all", index=frame.index, name="group")]
 grouped = numbers.groupby(keys, sort=True, observed=True)
 result = grouped.size().rename("rows").to_frame()
-if VALUES:
-    result = result.join(getattr(grouped, HOW)().add_suffix(f"_{HOW}"))
-order = f"{VALUES[0]}_{HOW}" if VALUES else "rows"
-result = result.sort_values(order, ascending=HOW == "min", kind="stable").reset_index()
+for how in HOW if VALUES else []:
+    result = result.join(getattr(grouped, how)().add_suffix(f"_{how}"))
+order = f"{VALUES[0]}_{HOW[0]}" if VALUES else "rows"
+result = result.sort_values(order, ascending=HOW[0] == "min", kind="stable").reset_index()
 if TOP:
     result = result.head(TOP)
 display(result)

@@ -3,12 +3,15 @@
 # title = "Sentiment of {TEXT}"
 # summary = "Scores each row's text with the VADER lexicon; adds sentiment_score (-1 to 1) and sentiment (a label)."
 # stage = "rows"
-# words = ["sentiment", "sentiment analysis", "polarity", "mood", "emotion", "emotional tone", "opinion mining",
-#          "opinion", "tone of", "how happy", "how satisfied", "how unhappy", "how angry", "positive or negative",
-#          "positive and negative", "positive vs negative", "negative or positive", "positivity", "feeling",
-#          "how customers feel", "how people feel", "how they feel", "feel about",
-#          "think of", "think about", "happy or unhappy",
-#          "happy or angry", "love or hate", "like or dislike"]
+# words = [
+#   "sentiment", "sentiment analysis", "polarity", "mood", "emotion", "emotional tone", "opinion mining",
+#   "opinion", "tone of", "how happy", "how satisfied", "how unhappy", "how angry", "positive or negative",
+#   "positive and negative", "positive vs negative", "negative or positive", "positivity", "feeling",
+#   "how customers feel", "how people feel", "how they feel", "feel about", "think of", "think about",
+#   "happy or unhappy", "happy or angry", "love or hate", "like or dislike", "good or bad", "bad or good",
+#   "most negative", "most positive", "is positive", "is negative", "are positive", "are negative",
+#   "complain", "complaint", "complaining", "angry or happy"
+# ]
 # columns = { TEXT = "text" }
 # adds = { sentiment_score = "float64", sentiment = "str" }
 # map_rows = 100

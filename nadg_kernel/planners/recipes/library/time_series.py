@@ -13,7 +13,7 @@
 # ]
 # words_without_view = ["over time", "change over", "develop over"]
 # covers = ["group"]
-# columns = { DATE = "date", GROUP_BY = "group*", VALUES = "value*" }
+# columns = { DATE = "date", GROUP_BY = "series*", VALUES = "value*" }
 # keeps = ["GROUP_BY"]
 # adds = { period = "datetime64[ns]", rows = "int64", "{VALUES}_{HOW}" = "float64" }
 # [choices.HOW]
