@@ -63,7 +63,7 @@ class ResultItem:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSnapshot:
-    """A run as the panel shows it: `subtasks` maps an id to what its row and its page need, as JSON values."""
+    """A run as the panel shows it, as JSON values: a row for each subtask, and the output of the one that is shown."""
 
     run_id: str
     state: RunState
@@ -72,6 +72,7 @@ class RunSnapshot:
     elapsed_s: float = 0.0
     notice: str = ""
     subtasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Action:
@@ -343,6 +344,11 @@ class ReadPlan(Effect):
     """Read a saved plan."""
 
     path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindPlans(Effect):
+    """Look for plans on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)

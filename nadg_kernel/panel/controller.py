@@ -13,7 +13,7 @@ from nadg_kernel.panel.intents import parse
 from nadg_kernel.panel.live import snapshot
 from nadg_kernel.panel.performer import Performer
 from nadg_kernel.panel.reducer import reduce
-from nadg_kernel.panel.state import PanelState
+from nadg_kernel.panel.state import PanelState, selected_subtask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PUSH_S = 0.1
 """At most ten repaints a second: the first change is shown at once, what follows within this time together."""
+PUSHED_ROWS = 500
+"""A run of more subtasks is repainted more rarely, in proportion."""
 
 
 class Screen(Protocol):
@@ -57,7 +59,7 @@ class Controller:
         """Show the first state; look for workers, frames and saved plans."""
         self.send(a.WorkersChanged(workers=tuple(self.grid.worker_states())))
         self.send(a.Offered(offers=frames_in(self.namespace)))
-        self._performer.find_plans()
+        self._performer.perform(a.FindPlans())
 
     def close(self) -> None:
         """Let go of the grid; a run under way goes on."""
@@ -134,14 +136,22 @@ class Controller:
 
     def _push(self) -> None:
         self._resting = True
-        self.grid.loop.later(PUSH_S, self._rested)
-        run = self._performer.run
-        if self._run_stale and run is not None and self.state.run is not None:
-            self._run_stale = False
-            self._apply(a.RunEvent(snapshot=snapshot(run.id, run.progress)))
+        rows = 0 if self.state.run is None else len(self.state.run.subtasks)
+        self.grid.loop.later(PUSH_S * max(1.0, rows / PUSHED_ROWS), self._rested)
+        self._look_at_run()
         self._stale = False
         answers, self._answers = self._answers, []
         self._screen.show(self.state, answers)
+
+    def _look_at_run(self) -> None:
+        """Take the run in as it is now, if it or the subtask that is looked at has changed."""
+        run, chosen = self._performer.run, selected_subtask(self.state)
+        if run is None or self.state.run is None or chosen is None:
+            return
+        elsewhere = self.state.step is Step.RUN and self.state.run.output.get("id") != chosen.id
+        if self._run_stale or elsewhere:
+            self._run_stale = False
+            self._apply(a.RunEvent(snapshot=snapshot(run.id, run.progress, chosen.id)))
 
     def _rested(self) -> None:
         self._resting = False

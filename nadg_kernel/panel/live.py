@@ -26,8 +26,12 @@ _LETTERS = {
 }
 
 
-def snapshot(run_id: str, progress: RunProgress) -> RunSnapshot:
-    """The run as it stands. The progress is not kept: it changes, the snapshot does not."""
+def snapshot(run_id: str, progress: RunProgress, shown: str | None = None) -> RunSnapshot:
+    """The run as it stands, with the output of the subtask that is shown. The progress changes, the snapshot does not.
+
+    It is taken on the loop's thread up to ten times a second, so a row holds only what its line needs.
+    """
+    chosen = progress.subtasks.get(shown) if shown is not None else None
     return RunSnapshot(
         run_id=run_id,
         state=progress.state,
@@ -36,13 +40,11 @@ def snapshot(run_id: str, progress: RunProgress) -> RunSnapshot:
         elapsed_s=progress.seconds or 0.0,
         notice=clean_text(progress.store_notice, 500),
         subtasks={name: _row(item) for name, item in progress.subtasks.items()},
+        output={} if chosen is None else _output(chosen),
     )
 
 
 def _row(item: SubtaskProgress) -> dict[str, Any]:
-    error = item.error
-    first = next(iter(item.shards.values()), None)
-    memory = max((float(shard.usage.get("memory_mb") or 0) for shard in item.shards.values()), default=0.0)
     return {
         "state": str(item.state),
         "icon": ICONS[item.state],
@@ -50,6 +52,17 @@ def _row(item: SubtaskProgress) -> dict[str, Any]:
         "seconds": item.seconds,
         "fraction": item.fraction,
         "shards": _strip(item),
+        "attempts": item.attempts,
+    }
+
+
+def _output(item: SubtaskProgress) -> dict[str, Any]:
+    error = item.error
+    first = next(iter(item.shards.values()), None)
+    memory = max((float(shard.usage.get("memory_mb") or 0) for shard in item.shards.values()), default=0.0)
+    return {
+        "id": item.id,
+        "seconds": item.seconds,
         "stdout": clean_text(item.stdout[-SHOWN_OUTPUT:], SHOWN_OUTPUT),
         "stderr": clean_text(item.stderr[-SHOWN_OUTPUT:], SHOWN_OUTPUT),
         "error": None if error is None else _error(error),

@@ -60,10 +60,6 @@ class Performer:
         """Do it soon, in the order of the calls."""
         self._thread.submit(self._guarded, effect)
 
-    def find_plans(self) -> None:
-        """Look for plans on disk."""
-        self._thread.submit(lambda: self._answer(a.PlansFound(files=saved_plans(self.folder))))
-
     def close(self) -> None:
         """Finish what was asked and end the thread."""
         self._thread.shutdown(wait=False)
@@ -75,7 +71,13 @@ class Performer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the person sees it in the panel
             answer = self._failure(error, _PLACES.get(type(effect)), number, starting=isinstance(effect, a.StartRun))
         if answer is not None:
-            self._answer(answer)
+            self._tell(answer)
+
+    def _tell(self, action: Action) -> None:
+        try:
+            self._answer(action)
+        except RuntimeError:  # the grid was closed meanwhile; the panel says so at the next click
+            log.info("the grid was closed before %s could be shown", type(action).__name__)
 
     def _failure(
         self, error: BaseException, place: Step | None, number: int | None = None, *, starting: bool = False
@@ -107,6 +109,8 @@ class Performer:
                 plan = Plan.load(effect.path)
                 self._plan_paths[effect.path] = Path(effect.path)
                 return a.Opened(plan=plan, path=effect.path)
+            case a.FindPlans():
+                return a.PlansFound(files=saved_plans(self.folder))
             case a.Check():
                 return a.Checked(plan=self.grid.check(effect.plan, self._missing(effect.plan, effect.data)))
             case a.Save():
@@ -125,18 +129,18 @@ class Performer:
 
     def _draft(self, effect: a.StartDraft) -> None:
         def tell(progress: PlannerProgress) -> None:
-            self._answer(a.Drafting(number=effect.number, text=progress.text))
+            self._tell(a.Drafting(number=effect.number, text=progress.text))
 
         future = self.grid.draft(effect.command, self._values(effect.data), tell=tell)
         future.add_done_callback(partial(self._drafted, effect.number))
 
     def _drafted(self, number: int, future: Future[Plan]) -> None:
         if future.cancelled():
-            self._answer(a.Failed(message="The draft was cancelled.", place=Step.COMMAND, number=number))
+            self._tell(a.Failed(message="The draft was cancelled.", place=Step.COMMAND, number=number))
         elif (error := future.exception()) is not None:
-            self._answer(self._failure(error, Step.COMMAND, number))
+            self._tell(self._failure(error, Step.COMMAND, number))
         else:
-            self._answer(a.Drafted(number=number, plan=future.result()))
+            self._tell(a.Drafted(number=number, plan=future.result()))
 
     def _values(self, offers: tuple[Offer, ...]) -> dict[str, Any]:
         out = {}
@@ -179,7 +183,7 @@ class Performer:
         run = self.grid.run(effect.plan, self._missing(effect.plan, effect.data), show=False)
         self.run = run
         self._watch(run)
-        return a.Started(snapshot=snapshot(run.id, run.progress))
+        return a.Started(snapshot=snapshot(run.id, run.progress, next(iter(run.plan.ids), None)))
 
     def _steer(self, effect: a.Steer) -> None:
         if self.run is None:
@@ -226,6 +230,7 @@ _PLACES: dict[type[Effect], Step] = {
     a.Suggest: Step.COMMAND,
     a.ReadFile: Step.COMMAND,
     a.ReadPlan: Step.COMMAND,
+    a.FindPlans: Step.COMMAND,
     a.Check: Step.REVIEW,
     a.Save: Step.REVIEW,
     a.StartRun: Step.REVIEW,

@@ -85,13 +85,12 @@ def live_json(state: PanelState) -> Json:
         "counts": {word: states.count(word) for word in dict.fromkeys(states)},
         "rows": {name: {key: row[key] for key in _ROW if key in row} for name, row in rows.items()},
     }
-    if chosen is not None and chosen.id in rows:
-        out["output"] = {"id": chosen.id, **{key: rows[chosen.id].get(key) for key in _OUTPUT}}
+    if chosen is not None and state.run.output.get("id") == chosen.id:
+        out["output"] = dict(state.run.output)
     return out
 
 
 _ROW = ("state", "icon", "detail", "seconds", "fraction", "shards")
-_OUTPUT = ("stdout", "stderr", "error", "worker", "attempts", "layers", "memory_mb", "seconds", "reason", "preview")
 
 
 def _subtask_json(

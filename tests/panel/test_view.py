@@ -142,7 +142,7 @@ RUNNING = (
 def on_run(*rows):
     state = review()
     state = play(state, a.Approve(digest=state.plan.digest))
-    return play(state, a.Started(snapshot=snapshot("r", progress_of(PLAN, *RUNNING, *rows))))
+    return play(state, a.Started(snapshot=snapshot("r", progress_of(PLAN, *RUNNING, *rows), "score")))
 
 
 def test_a_run_is_drawn_from_its_snapshot():
