@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import AttemptSpec, Blobs
     from nadg_kernel.engines.sse import SseEvent
 
-MOST_424 = 3
+MOST_424 = WRONG_TRIES = 3
 _DRAIN_S = 0.25
 _SMALL_REQUEST = 256 * 1024
 RESTARTED = "restarted, and what ran on it is lost"
@@ -91,10 +91,15 @@ class Following:
     """Submits or reattaches one attempt. `events()` is used once."""
 
     def __init__(
-        self, spec: AttemptSpec, blobs: Blobs, link: Callable[[], Link | None], patience: Patience | None = None
+        self,
+        spec: AttemptSpec,
+        blobs: Blobs,
+        link: Callable[[], Link | None],
+        patience: Patience | None = None,
+        why_gone: Callable[[], str] = lambda: "the worker is gone",
     ) -> None:
-        """`link` gives the way to the worker now (a local worker that restarts has another port), or None."""
-        self._spec, self._blobs, self._link = spec, blobs, link
+        """`link` gives the way to the worker now (a local worker that restarts has another port), or None: gone."""
+        self._spec, self._blobs, self._link, self._why_gone = spec, blobs, link, why_gone
         self._patience = patience or Patience()
         self._intake = Intake(spec, blobs, self._get_blob)
         self._request: Request | None = None
@@ -131,7 +136,7 @@ class Following:
                 yield step.end
                 return
             post = step.post
-        yield self._cut_off("the worker is gone")
+        yield self._cut_off(self._why_gone())
 
     async def _posted(self, link: Link) -> AsyncGenerator[AttemptEvent]:
         if self._request is None:
@@ -257,6 +262,7 @@ class Following:
         return Step(end=self._end(Outcome.LOST, f"worker {self._spec.worker_id} {RESTARTED}"))
 
     async def _get_blob(self, sha256: str, size: int) -> bytes:
+        wrong = 0
         while True:
             link = self._link()
             if link is None:
@@ -264,7 +270,9 @@ class Following:
             try:
                 data = await link.client.get_blob(sha256, size)
             except WrongBytes as error:
-                raise BadAnswer(str(error)) from error
+                wrong += 1
+                if wrong == WRONG_TRIES:
+                    raise BadAnswer(str(error)) from error
             except Refused as error:
                 raise NotKept(f"the bytes of the result cannot be fetched: {error}") from error
             except WorkerError as error:

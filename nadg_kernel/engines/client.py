@@ -116,6 +116,7 @@ class WorkerClient:
         self._tls = tls
         self._client: httpx2.AsyncClient | None = None
         self._addresses: list[IPAddress] = []
+        self._closed = False
 
     @property
     def worker(self) -> str:
@@ -168,7 +169,8 @@ class WorkerClient:
             yield self._events(response, most)
 
     async def close(self) -> None:
-        """Release the connections."""
+        """Release the connections. Whatever is asked afterwards is Unreached."""
+        self._closed = True
         if self._client is not None:
             client, self._client = self._client, None
             await client.aclose()
@@ -242,6 +244,8 @@ class WorkerClient:
         self, method: str, path: str, *, headers: dict[str, str], content: bytes | None, read: float | None
     ) -> httpx2.Request:
         where = await self._where()
+        if self._closed:
+            raise Unreached(f"worker {self.worker} was let go")
         if self._client is None:
             try:
                 self._client = self._new_client()

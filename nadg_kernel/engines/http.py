@@ -187,7 +187,8 @@ class HttpEngine:
             outcome = Outcome.REJECTED if post else Outcome.LOST
             yield ended(outcome, spec.worker_id, reason=known.state.reason)
             return
-        following = Following(spec, self._blobs, lambda: self._link(spec.worker_id), self._patience)
+        name = spec.worker_id
+        following = Following(spec, self._blobs, lambda: self._link(name), self._patience, lambda: self._why_gone(name))
         self._following[spec.attempt_id] = following
         try:
             async with aclosing(following.events(post=post, after_id=after_id)) as events:
@@ -202,6 +203,11 @@ class HttpEngine:
     def _link(self, worker_id: str) -> Link | None:
         worker = self._workers.get(worker_id)
         return None if worker is None else worker.link
+
+    def _why_gone(self, worker_id: str) -> str:
+        worker = self._workers.get(worker_id)
+        reason = "it was removed from the grid" if worker is None else worker.state.reason
+        return f"worker {worker_id} is gone: {reason}"
 
     def _look_again(self, worker_id: str) -> None:
         worker = self._workers.get(worker_id)

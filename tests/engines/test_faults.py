@@ -513,6 +513,7 @@ async def test_a_worker_that_is_lost_ends_its_attempts_at_once(server, blobs):
             engine.lose_worker(endpoint(server), "its process ended with code -9")
         ended.append(got)
     assert ended[-1].data["outcome"] == "lost"
+    assert ended[-1].data["reason"] == "worker w is gone: its process ended with code -9"
     assert (await end_of(engine.submit(spec("a2"))))["outcome"] == "rejected"
     assert engine.snapshot()[0].reason == "its process ended with code -9"
     await engine.close()
