@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from nadg_kernel.model import DataSchema, EventType, Permissions, RunState
@@ -517,3 +519,51 @@ def test_what_was_lost_with_our_own_process_costs_no_try():
     run.decide()
     for _ in range(5):
         assert run.end("a", outcome="lost", resumed=True) == ["a.0@w1"]
+
+
+def test_a_prompt_needs_a_worker_with_a_model():
+    run = Driver(subtask("any", kind="prompt"), subtask("one", kind="prompt", labels=("model:b",)), workers=("plain",))
+    run.decide()
+    assert run.reasons["any"].startswith("no registered worker offers a language model")
+    run.worker("clever", labels=("model:a",), capacity=2)
+    assert run.decide() == ["any.0@clever"]
+    assert run.reasons["one"] == "no registered worker offers model:b (labels of plain: none; clever: model:a)"
+
+
+def calls(work):
+    """How many calls of functions, ours or built in, a piece of work makes."""
+    count = 0
+
+    def profile(_frame, what, _argument):
+        nonlocal count
+        count += what in {"call", "c_call"}
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("shape", ["wide", "deep", "mapped"])
+def test_the_work_of_a_decision_hardly_grows_with_the_plan(shape):
+    def drive(size):
+        if shape == "mapped":
+            parts, count = [subtask("m", over="x")], size
+        else:
+            parts = [subtask(f"s{n}", *([f"s{n - 1}"] if shape == "deep" and n else [])) for n in range(size)]
+            count = 0
+        run = Driver(*parts, workers=[f"w{n}" for n in range(10)], capacity=3)
+        if count:
+            run.apply(EventType.SHARDS_FIXED, "m", count=count)
+
+        def work():
+            run.decide()
+            while run.running:
+                key, item = next(iter(run.running.items()))
+                run.end(item.shard.subtask, attempt_id=key)
+
+        return calls(work) / size
+
+    assert drive(4000) <= 1.1 * drive(200)

@@ -29,7 +29,8 @@ class Inputs:
         """Start with the attached data, whose bytes are in the blobs already."""
         self._data = {name: dict(ref) for name, ref in data.items()}
         self._blobs = blobs
-        self._results: dict[str, dict[int, Mapping[str, Any]]] = {}
+        self._results: dict[str, dict[int, Ref]] = {}
+        self._lists: dict[str, Ref] = {}
         self._pieces: dict[str, list[Ref]] = {}
         self._present: set[str] = set()
 
@@ -45,12 +46,15 @@ class Inputs:
 
     def keep(self, subtask: str, shard: int, result: Mapping[str, Any] | None) -> None:
         """Remember the result (Result.to_json) of a shard that succeeded."""
-        self._results.setdefault(subtask, {})[shard] = result or {}
+        value = (result or {}).get("value")
+        self._results.setdefault(subtask, {})[shard] = dict(value) if value is not None else _nothing()
+        self._lists.pop(subtask, None)
 
     def forget(self, subtasks: Iterable[str]) -> None:
         """Results and pieces of subtasks that run again are void."""
         for name in subtasks:
             self._results.pop(name, None)
+            self._lists.pop(name, None)
             self._pieces.pop(name, None)
 
     def value(self, plan: Plan, name: str) -> Ref:
@@ -63,10 +67,12 @@ class Inputs:
         results = self._results.get(name)
         if results is None:
             raise InputMissing(f"there is no data and no result {name!r}")
-        refs = [_value(results[number]) for number in sorted(results)]
         if plan[name].map is None:
-            return refs[0]
-        return {"format": "list", "size": sum(ref.get("size") or 0 for ref in refs), "items": refs}
+            return results[0]
+        if name not in self._lists:
+            refs = [results[number] for number in sorted(results)]
+            self._lists[name] = {"format": "list", "size": sum(ref.get("size") or 0 for ref in refs), "items": refs}
+        return self._lists[name]
 
     async def split(self, plan: Plan, subtask: Subtask) -> int:
         """Cut what a subtask maps over into pieces; gives their number. Raises InputMissing."""
@@ -120,9 +126,9 @@ class Inputs:
         return f"bytes {str(error.args[0])[:12]} are not here" if isinstance(error, KeyError) else str(error)
 
 
-def _value(result: Mapping[str, Any]) -> Ref:
-    ref = result.get("value")
-    return values.to_ref(values.encode(None), INLINE_BYTES, lambda _sha, _data: None) if ref is None else dict(ref)
+def _nothing() -> Ref:
+    """What a subtask gives that sets no result."""
+    return values.to_ref(values.encode(None), INLINE_BYTES, lambda _sha, _data: None)
 
 
 def blobs_of(ref: Mapping[str, Any]) -> Iterator[str]:

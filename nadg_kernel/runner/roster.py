@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.runner.caching import environment, imported_modules
-from nadg_kernel.scheduler import labels_needed
+from nadg_kernel.scheduler import MODULE, labels_needed, labels_offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.model import Subtask
-
-MODULE = "import "
-"""Prefix of the label that stands for an importable module, between runner and scheduler only."""
 
 
 class News(NamedTuple):
@@ -50,7 +47,7 @@ class Roster:
         new = self._seen.get(state.worker_id) != seen
         self._seen[state.worker_id] = seen
         needed = frozenset(label for item in subtasks for label in modules_needed(item))
-        offered = needed if state.modules is None else needed & _modules_offered(state)
+        offered = needed if state.modules is None else needed & _modules(state)
         return News(payload, {**payload, "labels": [*payload["labels"], *sorted(offered)]}, new)
 
     def remove(self, worker_id: str) -> News:
@@ -62,7 +59,9 @@ class Roster:
 
     def environments(self, subtask: Subtask) -> frozenset[str]:
         """The different surroundings that workers who could take it would give its code."""
-        able = [state for state in self.states.values() if needs(subtask) <= state.labels | _modules_offered(state)]
+        able = [
+            state for state in self.states.values() if needs(subtask) <= labels_offered(state.labels) | _modules(state)
+        ]
         return frozenset(found for state in able if (found := environment(subtask.code, state)) is not None)
 
 
@@ -78,5 +77,5 @@ def modules_needed(subtask: Subtask) -> frozenset[str]:
     return frozenset(MODULE + name for name in imported_modules(subtask.code))
 
 
-def _modules_offered(state: WorkerState) -> frozenset[str]:
+def _modules(state: WorkerState) -> frozenset[str]:
     return frozenset(MODULE + name for name in state.modules or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENTS = 8
 """Different sets of package versions among the workers that are looked up in the cache."""
+
+BREATH = 200
+"""Shards looked at in one go."""
 
 
 class Shards:
@@ -86,6 +90,8 @@ class Shards:
                 continue
             around = sorted(self._roster.environments(subtask))[:ENVIRONMENTS]
             for shard in range(self._ledger.scheduler.count(name) or 0 if around else 0):
+                if shard % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)  # other runs share the loop
                 try:
                     spec = await self._spec(subtask, shard)
                 except InputMissing:

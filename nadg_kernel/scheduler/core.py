@@ -9,6 +9,7 @@ from nadg_kernel.model import EventType, Outcome, RunState, Shard, SubtaskState
 from nadg_kernel.scheduler.dispatch import INPUTS_WEIGHED, Dispatch
 from nadg_kernel.scheduler.fleet import Fleet, Worker
 from nadg_kernel.scheduler.lifecycle import Cancel, Lifecycle, cancel_of
+from nadg_kernel.scheduler.needs import labels_needed
 from nadg_kernel.scheduler.retry import RetryPolicy, judge
 from nadg_kernel.scheduler.tasks import SETTLED, ShardRecord, Status, Task, Trouble
 
@@ -37,12 +38,6 @@ class Change(NamedTuple):
 class _Attempt(NamedTuple):
     record: ShardRecord
     worker: Worker
-
-
-def labels_needed(subtask: Subtask) -> frozenset[str]:
-    """What a worker must offer to take a subtask."""
-    needs = frozenset(subtask.labels)
-    return needs | {"gpu"} if subtask.permissions.gpu else needs
 
 
 class Scheduler:

@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import Outcome
+from nadg_kernel.scheduler.needs import labels_offered, plain, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -91,7 +92,7 @@ class Fleet:
     def update(self, payload: Mapping[str, Any]) -> Worker:
         """Take over a worker's state (the payload of `worker_state`)."""
         worker = self.worker(payload["worker"])
-        labels = frozenset(payload.get("labels") or ())
+        labels = labels_offered(payload.get("labels") or ())
         fresh = not worker.known
         if fresh or labels != worker.labels:
             for group in worker.groups:
@@ -266,9 +267,8 @@ class Fleet:
         if not known:
             return "no worker is registered"
         if not group.members:
-            wanted = ", ".join(sorted(group.needs))
-            offers = "; ".join(f"{w.id}: {', '.join(sorted(w.labels)) or 'none'}" for w in known[:5])
-            return f"no registered worker offers {wanted} (labels of {offers})"
+            offers = "; ".join(f"{worker.id}: {', '.join(plain(worker.labels)) or 'none'}" for worker in known[:5])
+            return f"no registered worker offers {spoken(group.needs)} (labels of {offers})"
         if not any(worker.health == "ready" and worker.capacity for worker in group.members.values()):
             return "no worker is ready: " + "; ".join(w.describe() for w in list(group.members.values())[:5])
         return ""
