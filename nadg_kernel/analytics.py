@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "rejected", "lost")
 """In the order in which charts show them."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 UNTOUCHED = "draft approved as it was"
 
 
@@ -270,6 +271,22 @@ def split_changes(edits: pd.DataFrame, runs: pd.DataFrame | None = None) -> pd.D
             out = pd.concat([out, row], ignore_index=True) if len(out) else row
     out["share"] = out["runs"].astype("float64") / max(total, 1)
     return out.sort_values(["runs", "edits", "change"], ascending=[False, False, True], ignore_index=True)
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with texts that a spreadsheet would run as a formula made plain by a leading apostrophe, headers too.
+
+    That is what starts with `= + - @`, tab or return; numbers stay numbers.
+    """
+
+    def safe(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    texts = [name for name in frame.columns if pd.api.types.is_string_dtype(frame[name]) or frame[name].dtype == object]
+    out = frame.copy()
+    for name in texts:
+        out[name] = out[name].map(safe)
+    return out.rename(columns=safe)
 
 
 def _load(mine: pd.DataFrame, capacity: int) -> float | None:

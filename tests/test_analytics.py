@@ -161,6 +161,16 @@ def test_events(full):
     assert analytics.events([]).empty
 
 
+def test_spreadsheets_run_nothing_of_it():
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "plain", "a=b", "", None]
+    frame = pd.DataFrame({"text": texts, "=head": range(10), "number": [-1.5] * 10})
+    safe = analytics.spreadsheet_safe(frame)
+    assert safe["text"].dropna().tolist() == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "'\rx", "plain", "a=b", ""]
+    assert list(safe.columns) == ["text", "'=head", "number"]
+    assert safe["number"].equals(frame["number"])
+    assert frame["text"][0] == "=1+1", "the frame itself is left alone"
+
+
 @pytest.mark.parametrize(
     ("function", "takes"),
     [

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from nadg_kernel.model import EventType
-from nadg_kernel.stores.facts import ENDED
+from nadg_kernel.stores.facts import ENDED, blobs_in
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,13 +39,19 @@ def prune_results(connection: sqlite3.Connection, before: int) -> dict[str, int]
         if slim is not None:
             connection.execute("update events set payload = ? where rowid = ?", (slim, rowid))
             emptied += 1
-    counts = {"results": emptied}
-    for table in ("cache", "blob_refs"):
-        counts[table] = connection.execute(
-            f"delete from {table} where run_id in ({_OLD})",  # noqa: S608
-            (before,),
-        ).rowcount
-    return counts
+    cached = connection.execute(f"delete from cache where run_id in ({_OLD})", (before,)).rowcount  # noqa: S608
+    return {"results": emptied, "cache": cached, "blob_refs": _refer_again(connection, before)}
+
+
+def _refer_again(connection: sqlite3.Connection, before: int) -> int:
+    """Keep references to blobs from what is left, attached data for instance; gives how many are gone."""
+    gone = connection.execute(f"delete from blob_refs where run_id in ({_OLD})", (before,)).rowcount  # noqa: S608
+    sql = f"""select run_id, payload from events where run_id in ({_OLD}) and payload like '%"sha256":"%'"""  # noqa: S608
+    for run_id, payload in connection.execute(sql, (before,)).fetchall():
+        for digest in blobs_in(payload):
+            added = connection.execute("insert or ignore into blob_refs values (?, ?)", (digest, run_id))
+            gone -= added.rowcount
+    return gone
 
 
 def without_results(payload: str) -> str | None:

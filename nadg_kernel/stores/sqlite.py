@@ -340,7 +340,8 @@ _ADVICE = {
 
 
 def _give_back_space(connection: sqlite3.Connection) -> None:
-    connection.execute("pragma incremental_vacuum").fetchall()
+    # As a script: `execute` would stop after the first page.
+    connection.executescript("pragma incremental_vacuum")
 
 
 if TYPE_CHECKING:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from nadg_kernel.stores.replica import ReplicatedStore
@@ -57,14 +59,31 @@ def project():
 
 
 SUPABASE = pytest.mark.xdist_group("supabase")
+STORES = ["sqlite", pytest.param("supabase", marks=SUPABASE), pytest.param("replicated", marks=SUPABASE)]
+POSTGREST = os.environ.get("NADG_TEST_POSTGREST_URL", "")
+"""A project, or PostgREST under /rest/v1, that the tests may empty; NADG_TEST_POSTGREST_KEY opens it."""
+if POSTGREST:
+    STORES.append(pytest.param("postgrest", marks=SUPABASE))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("supabase", marks=SUPABASE), pytest.param("replicated", marks=SUPABASE)])
+async def emptied(url, key):
+    keys = {"nadg_runs": "run_id", "task_history": "id", "worker_nodes": "id", "nadg_health": "id"}
+    headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=f"{url}/rest/v1", headers=headers, trust_env=False) as client:
+        for table, column in keys.items():
+            (await client.delete(f"/{table}?{column}=not.is.null")).raise_for_status()
+
+
+@pytest.fixture(params=STORES)
 async def store(request, tmp_path, clock, dead):
     options = {"clock": clock, "is_dead": lambda owner: owner["pid"] in dead}
     local = SqliteStore(tmp_path / "nadg.db", **options)
     if request.param == "sqlite":
         made = local
+    elif request.param == "postgrest":
+        key = os.environ["NADG_TEST_POSTGREST_KEY"]
+        await emptied(POSTGREST, key)
+        made = SupabaseStore(POSTGREST, key, **options)
     else:
         project = request.getfixturevalue("project")
         project.empty()

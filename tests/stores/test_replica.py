@@ -113,7 +113,8 @@ async def test_both_agree_row_for_row(machine):
         assert [row["run_id"] for row in await rows(store, "runs")] == ["r1"]
 
 
-async def test_supabase_goes_away_within_a_run(machine, project, changes):
+@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.soak)])
+async def test_supabase_goes_away_within_a_run(machine, project, changes, seconds):
     """The run goes on and ends; the person hears of it; both agree in the end."""
 
     async def go_away():
@@ -128,6 +129,8 @@ async def test_supabase_goes_away_within_a_run(machine, project, changes):
         assert "cannot reach Supabase at 127.0.0.1" in changes[0].reason
         assert await store.outbox.waiting() > 400
         assert len(await rows(store, "history")) == 200, "answered from the journal"
+        await asyncio.sleep(seconds)  # several tries in vain
+        assert len(changes) == 1
         await asyncio.to_thread(project.start)
         await changes.until(lambda: len(changes) == 2)
         assert changes[1].ok

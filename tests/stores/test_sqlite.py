@@ -226,13 +226,28 @@ async def test_what_is_no_history_is_named(tmp_path):
 async def test_blobs_that_events_refer_to(tmp_path):
     async with opened(SqliteStore(tmp_path / "nadg.db")) as store:
         await store.create_run("r1", plan(), ME)
-        journal, one, two, three = Journal("r1"), "1" * 64, "2" * 64, "3" * 64
-        result = {"value": {"format": "arrow", "sha256": one}, "artifacts": [{"path": "a", "sha256": two, "size": 1}]}
+        journal, data, value, artifact = Journal("r1"), "0" * 64, "1" * 64, "2" * 64
+        result = {"value": {"sha256": value}, "artifacts": [{"path": "a", "sha256": artifact, "size": 1}]}
+        await store.append("r1", 1, [journal.event("run_started", data={"rows": {"format": "arrow", "sha256": data}})])
         await store.append("r1", 1, [*journal.attempt(result=result), journal.event("run_ended", state="succeeded")])
-        assert await store.referenced() == {one, two}
-        assert await store.referenced([two, three]) == {two}
-        await store.prune(journal.at.replace(year=2030), results_only=True)
+        assert await store.referenced() == {data, value, artifact}
+        assert await store.referenced([artifact, "3" * 64]) == {artifact}
+        later = journal.at.replace(year=2030)
+        assert (await store.prune(later, results_only=True))["blob_refs"] == 2
+        assert await store.referenced() == {data}
+        await store.prune(later)
         assert await store.referenced() == set()
+
+
+async def test_pruning_gives_the_disk_back(tmp_path):
+    async with opened(SqliteStore(tmp_path / "nadg.db")) as store:
+        await store.create_run("r1", plan(), ME)
+        journal = Journal("r1")
+        await store.append("r1", 1, journal.attempt(result={"value": "x" * 5_000_000}))
+        await store.append("r1", 1, [journal.event("run_ended", state="succeeded")])
+        await store.prune(journal.at.replace(year=2030))
+    assert store.path.stat().st_size < 1_000_000
+    check(store.path)
 
 
 async def test_the_outbox_holds_what_a_replica_has_not_confirmed(tmp_path):
