@@ -9,7 +9,7 @@ from nadg_kernel.display import Bundle, bundles_html, clean_text, safe_bundle, v
 from nadg_kernel.errors import RunFailed
 from nadg_kernel.model import SubtaskState
 from nadg_kernel.runview import ICONS
-from nadg_kernel.values import Encoded, ValueDecodingError, decode, from_ref
+from nadg_kernel.values import Encoded, ValueDecodingError, decode, from_ref, mime_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,12 +62,7 @@ class ResultView:
     @property
     def displays(self) -> list[Bundle]:
         """What the code displayed, safe to show."""
-        out = []
-        for result in self._results():
-            for ref in result.displays:
-                plain = decode(from_ref(ref, self._blobs.get))
-                out.append(safe_bundle(plain if isinstance(plain, dict) else {"text/plain": str(plain)}))
-        return out
+        return [safe_bundle(raw) for raw in self._raw_displays()]
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -118,10 +113,18 @@ class ResultView:
         if self.state is SubtaskState.FAILED:
             out.append(_error_bundle(self._progress.title, self.error or {}))
         elif self.state.good:
-            displays = self.displays
-            if not (displays and self._shown_already(displays)):
+            raws = self._raw_displays()
+            displays = [safe_bundle(raw) for raw in raws]
+            if displays and self._only_displayed(displays):
+                out += displays
+            else:
+                own = self._own_html()
                 out += self._value_bundles()
-            out += displays
+                out += [
+                    shown
+                    for raw, shown in zip(raws, displays, strict=True)
+                    if own is None or raw.get("text/html") != own
+                ]
         else:
             out.append({"text/plain": self._why()})
         for name, text in (("printed", self.stdout), ("stderr", self.stderr)):
@@ -171,7 +174,21 @@ class ResultView:
             return [frame_bundle(pd.concat([decode(item) for item in encoded.items]))]
         return value_bundles(encoded)
 
-    def _shown_already(self, displays: list[Bundle]) -> bool:
+    def _raw_displays(self) -> list[dict[str, Any]]:
+        """What the code displayed, as it came."""
+        refs = [ref for result in self._results() for ref in result.displays]
+        plains = [decode(from_ref(ref, self._blobs.get)) for ref in refs]
+        return [plain if isinstance(plain, dict) else {"text/plain": str(plain)} for plain in plains]
+
+    def _own_html(self) -> str | None:
+        """How a frame would show itself: code that also displays its result shows the same table twice otherwise."""
+        encoded = self.encoded()
+        if encoded.format != "arrow":
+            return None
+        html = mime_bundle(decode(encoded)).get("text/html")
+        return html if isinstance(html, str) else None
+
+    def _only_displayed(self, displays: list[Bundle]) -> bool:
         """Whether the value is only what was displayed too: figures, or the same Markdown."""
         value = self.encoded()
         leaves = value.items or (value,)

@@ -160,3 +160,20 @@ def test_values_shown_once_when_they_were_displayed_too(plan):
     bundles = ResultView(progress.subtasks["a"], Memory(), mapped=False).bundles()
     assert sum("<h1>Report</h1>" in bundle.get("text/html", "") for bundle in bundles) == 1
     assert Outcome.SUCCEEDED is progress.subtasks["a"].shards[0].outcome
+
+
+def test_a_table_that_is_displayed_and_returned_is_shown_once(plan):
+    from nadg_kernel.values import mime_bundle
+
+    e = Journal()
+    frame = pd.DataFrame({"n": [1, 2]})
+    refs = [
+        {**to_ref(encode(mime_bundle(shown)), 1 << 20, {}.__setitem__), "format": "mime"}
+        for shown in (frame, frame * 2)
+    ]
+    given = Result(value=to_ref(encode(frame), 1 << 20, {}.__setitem__), displays=tuple(refs)).to_json()
+    progress = played(
+        plan, [*attempt(e, "a", 0, "succeeded", result=given), e("subtask_state", "a", state="succeeded")]
+    )
+    bundles = ResultView(progress.subtasks["a"], Memory(), mapped=False).bundles()
+    assert ["<iframe" in bundle["text/html"] for bundle in bundles] == [False, True]

@@ -32,4 +32,3 @@ for name in mixed:  # 7 and "7" would never meet
     )
 result = left.merge(right, on=ON, how=HOW, suffixes=("", "_2"))
 print(f"{len(left):,} rows and {len(right):,} rows give {len(result):,} rows on {', '.join(ON)}")
-display(result.head(20))

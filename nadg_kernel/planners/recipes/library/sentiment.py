@@ -43,4 +43,3 @@ result = frame.assign(
     sentiment_score=pd.Series(scores, index=frame.index, dtype="float64"),
     sentiment=pd.Series([label(score) for score in scores], index=frame.index, dtype="str"),
 )
-display(result.head(20))
