@@ -27,11 +27,13 @@ def prune(*, older_than: str, results_only: bool) -> int:
             return await retention.prune(here.store, blobs, age, results_only=results_only)
 
     done = asyncio.run(work())
-    what = "results" if results_only else "runs"
-    gone = f"{done.counts.get(what, 0):,} {what}" + (
-        "" if results_only else f", {done.counts.get('attempts', 0):,} attempts"
-    )
+    gone = ("results",) if results_only else ("runs", "attempts")
+    said = ", ".join(_count(done.counts.get(what, 0), what) for what in gone)
     console = make_console()
-    console.print(f"deleted {gone} that ended more than {older_than} ago")
-    console.print(f"deleted {done.blobs:,} blobs that nothing refers to, {done.size / 1e6:,.1f} MB")
+    console.print(f"deleted {said} that ended more than {older_than} ago")
+    console.print(f"deleted {_count(done.blobs, 'blobs')} that nothing refers to, {done.size / 1e6:,.1f} MB")
     return Code.OK
+
+
+def _count(number: int, nouns: str) -> str:
+    return f"{number:,} {nouns if number != 1 else nouns.removesuffix('s')}"
