@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import AttemptSpec, Engine
     from nadg_kernel.runner.ledger import Ledger
     from nadg_kernel.runner.mailbox import Mailbox
+    from nadg_kernel.runner.places import Places
 
 MEET_S = 10.0
 """How long a resumed run waits for the worker of an attempt to be known to the engine."""
@@ -27,14 +28,16 @@ _SILENT: Mapping[str, Any] = {"outcome": "lost", "reason": "the engine stopped r
 class Attempts:
     """The engine's side of a run. An attempt that is over is heard no more, whatever the engine still says."""
 
-    def __init__(self, ledger: Ledger, engine: Engine, mailbox: Mailbox, kill_s: float) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine, mailbox: Mailbox, places: Places, kill_s: float) -> None:
         """`kill_s` is how long the end of a killed attempt is waited for before it counts as ended."""
-        self._ledger, self._engine, self._mailbox, self._kill_s = ledger, engine, mailbox, kill_s
+        self._ledger, self._engine, self._mailbox, self._places = ledger, engine, mailbox, places
+        self._kill_s = kill_s
         self._flights: dict[str, Flight] = {}
         self._kills: set[asyncio.Task[Any]] = set()
 
     def expect(self, spec: AttemptSpec, *, after_id: int = 0) -> None:
         """An attempt of an earlier epoch may still run: `follow_again` will ask for it."""
+        self._places.take(spec.attempt_id, spec.worker_id)
         self._flights[spec.attempt_id] = Flight(spec, began=now(), after_id=after_id)
 
     def submit(self, spec: AttemptSpec) -> None:
@@ -144,4 +147,5 @@ class Attempts:
         payload.setdefault("seconds", now() - flight.began)
         flight.over = True
         del self._flights[flight.spec.attempt_id]
+        self._places.give_back(flight.spec.attempt_id)
         self._ledger.record(EventType.ATTEMPT_ENDED, *flight.place, payload)

@@ -19,6 +19,7 @@ from nadg_kernel.runner.intents import Intent, Rerun, Revise
 from nadg_kernel.runner.journal import Journal
 from nadg_kernel.runner.ledger import Ledger
 from nadg_kernel.runner.mailbox import Mailbox, now
+from nadg_kernel.runner.places import Places
 from nadg_kernel.runner.roster import News, Roster, needs
 from nadg_kernel.runner.shards import Shards
 from nadg_kernel.scheduler import RetryPolicy, Scheduler, Start
@@ -85,7 +86,8 @@ class Runner:
         self._ledger = Ledger(plan, self._journal, self._scheduler, self._inputs, about)
         self._roster = Roster()
         self._mailbox = Mailbox()
-        self._attempts = Attempts(self._ledger, engine, self._mailbox, kill_s)
+        self._places = Places(engine, self._mailbox.wake)
+        self._attempts = Attempts(self._ledger, engine, self._mailbox, self._places, kill_s)
         self._shards = Shards(
             run_id=run_id,
             ledger=self._ledger,
@@ -154,6 +156,7 @@ class Runner:
             raise RuntimeError(f"run {self.run_id} is being driven already")
         self._driving, self._closed = True, False
         self._idle.clear()
+        self._places.join()
         try:
             return await self._drive()
         except StaleEpoch as error:
@@ -165,8 +168,9 @@ class Runner:
             raise
         finally:
             self._driving = False
-            self._idle.set()
+            self._places.leave()
             self._mailbox.dismiss()
+            self._idle.set()
 
     async def close(self) -> None:
         """Stop driving. What runs goes on where it can; the run can be resumed."""
@@ -253,7 +257,11 @@ class Runner:
         while self._intents:
             await self._heed(self._intents.popleft())
         self._attempts.overdue()
+        if crowded := self._places.crowded():
+            for state in self._roster.states.values():
+                self._tell_worker(self._roster.update(state, self.plan.subtasks))
         specs, kills = await self._decide()
+        self._places.want(self._scheduler.wanted(now()) if crowded else frozenset())
         self._ledger.report(self._scheduler.changes())
         if specs or kills or self._journal.due <= now():
             await self._journal.flush()
@@ -278,6 +286,7 @@ class Runner:
                 if not isinstance(item, Start):
                     kills.append(item)
                 elif (spec := await self._shards.intend(item)) is not None:
+                    self._places.take(spec.attempt_id, spec.worker_id)
                     specs.append(spec)
 
     async def _heed(self, intent: Intent) -> None:
@@ -300,7 +309,8 @@ class Runner:
     def _tell_worker(self, news: News) -> None:
         if news.new and self._ledger.live:
             self._journal.add(EventType.WORKER_STATE, payload=news.payload)
-        self._ledger.tell_scheduler(EventType.WORKER_STATE, news.told)
+        elsewhere = self._places.elsewhere(news.told["worker"])
+        self._ledger.tell_scheduler(EventType.WORKER_STATE, {**news.told, "elsewhere": elsewhere})
 
     def _rerun(self, intent: Rerun) -> None:
         if intent.subtask not in self.plan.ids:

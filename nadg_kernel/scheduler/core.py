@@ -125,6 +125,10 @@ class Scheduler:
         attempt = self._attempts.get(attempt_id)
         return attempt is not None and attempt.record.attempt_id == attempt_id
 
+    def wanted(self, now: float) -> frozenset[str]:
+        """Workers that would be sent something if they had room: asked after `decide`."""
+        return self._dispatch.wanted(now)
+
     def attempts(self) -> dict[str, tuple[Shard, str]]:
         """Attempts that have not ended: id -> (shard, worker)."""
         return {

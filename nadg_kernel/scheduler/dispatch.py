@@ -111,6 +111,13 @@ class Dispatch:
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
+    def wanted(self, now: float) -> frozenset[str]:
+        """Workers that would take something ready if they had room."""
+        waiting = [self.fleet.group(queue.needs) for queue in self._queues.values() if queue.top() is not None]
+        return frozenset(
+            worker.id for group in waiting for worker in group.members.values() if self.fleet.willing(worker, now)
+        )
+
     def worker_state(self, payload: Mapping[str, Any], now: float) -> list[Task]:
         """Take over a worker's state; gives the subtasks whose obstacle changed by it."""
         worker = self.fleet.update(payload)

@@ -37,6 +37,8 @@ class Worker:
     slowness: float = 1.0
     """Its durations relative to the average of the same subtasks."""
     running: int = 0
+    elsewhere: int = 0
+    """Places that other runs use."""
     full_until: float = 0.0
     failures: int = 0
     openings: int = 0
@@ -111,6 +113,7 @@ class Fleet:
         worker.health = str(payload.get("state") or "ready")
         worker.reason = str(payload.get("reason") or "")
         worker.capacity = int(payload.get("capacity") or 0)
+        worker.elsewhere = int(payload.get("elsewhere") or 0)
         if payload.get("latency_ms") is not None:
             worker.latency_s = float(payload["latency_ms"]) / 1000
         worker.stamp += 1
@@ -126,9 +129,11 @@ class Fleet:
 
     def free(self, worker: Worker, now: float) -> bool:
         """Whether it can take an attempt now."""
-        if worker.health != "ready" or not worker.known or worker.running >= worker.capacity:
-            return False
-        if worker.full_until > now:
+        return worker.running + worker.elsewhere < worker.capacity and self.willing(worker, now)
+
+    def willing(self, worker: Worker, now: float) -> bool:
+        """Whether it could take an attempt now if it had room."""
+        if worker.health != "ready" or not worker.known or worker.full_until > now:
             return False
         if worker.failures < self.policy.breaker_failures:
             return True
