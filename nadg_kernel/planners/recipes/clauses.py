@@ -55,11 +55,12 @@ class _Piece:
     negated: bool = False
 
 
-def split(command: str, asks: Asks) -> list[Clause]:
-    """The clauses of a command, in order."""
+def split(command: str, asks: Asks, known: frozenset[str] = frozenset()) -> list[Clause]:
+    """The clauses of a command, in order. `known`: folded words of the data's names and columns."""
     clauses: list[Clause] = []
     pointing = False
-    for piece in _negations(_pieces(command.replace("\u2019", "'")), asks):
+    text = language.NO_ANSWER.sub(r"no \1. ", command.replace("\u2019", "'"))
+    for piece in _negations(_pieces(language.YES_ANSWER.sub(r"\1. ", text)), asks):
         text = piece.text.strip(_EDGES)
         if language.POINTS.match(text):  # "from it, make a report": the words belong to what comes next
             pointing = True
@@ -78,7 +79,7 @@ def split(command: str, asks: Asks) -> list[Clause]:
             negated=piece.negated,
         )
         pointing = False
-        if before is None or _begins(piece, clause, before, asks):
+        if before is None or _begins(piece, clause, before, asks, known):
             clauses.append(replace(clause, background=_tells(clause, asks)))
         else:
             joined = f"{before.text}{piece.separator or ' '}{text}"
@@ -86,22 +87,23 @@ def split(command: str, asks: Asks) -> list[Clause]:
     return clauses
 
 
-def _begins(piece: _Piece, clause: Clause, before: Clause, asks: Asks) -> bool:
+def _begins(piece: _Piece, clause: Clause, before: Clause, asks: Asks, known: frozenset[str]) -> bool:
     """Whether words are a job of their own; else they belong to the clause before ("price | and quantity")."""
-    if piece.sentence or piece.negated or clause.verb:
+    if piece.sentence or piece.negated or clause.verb or clause.follows or before.negated:
         return True
-    if before.negated:
-        return True
-    return asks(clause.text) and not _unfinished(before, asks)
+    if not asks(clause.text):
+        return False
+    twice = language.BY.search(clause.text) is not None and language.BY.search(before.text) is not None
+    return twice or not _unfinished(before, known)
 
 
-def _unfinished(clause: Clause, asks: Asks) -> bool:
-    """Whether a clause only begins what follows: "are temperature | and humidity correlated", "min | max and mean"."""
-    if clause.background:
+def _unfinished(clause: Clause, known: frozenset[str]) -> bool:
+    """Whether a clause only begins what follows: "show temperature | and humidity over time", "min | and max"."""
+    if clause.background or clause.verb in language.OTHER_WORK:
         return False
     bare = set(clause.words) - language.STOPWORDS - language.VERBS
     said = set(clause.words) - language.STOPWORDS
-    return (bool(said) and bare <= language.AGGREGATES) or not (clause.verb or asks(clause.text))
+    return bool(said) and bare <= language.AGGREGATES | language.GENERIC | known
 
 
 def _tells(clause: Clause, asks: Asks) -> bool:
@@ -198,5 +200,5 @@ def _negations(pieces: list[_Piece], asks: Asks) -> list[_Piece]:
 
 
 def _positive(piece: _Piece, text: str) -> bool:
-    said = language.POSITIVE_START.match(piece.text) or " but" in piece.separator
+    said = language.POSITIVE_START.search(piece.text) or " but" in piece.separator
     return bool(said) or bool(Clause(text=text.strip()).verb)

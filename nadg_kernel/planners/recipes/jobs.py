@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nadg_kernel.planners.recipes.binding import PERIODS, by_columns
 from nadg_kernel.planners.recipes.columns import Table
 from nadg_kernel.planners.recipes.graph import NO_DATA, Job, choose_data, named_data, speaks_of
-from nadg_kernel.planners.recipes.language import CONDITION, GENERIC, OTHER_WORK, PREPARE, STOPWORDS, VERBS
-from nadg_kernel.planners.recipes.matching import Asked, Matcher, known_words
-from nadg_kernel.planners.recipes.words import split_name
+from nadg_kernel.planners.recipes.language import (
+    AGGREGATES,
+    CONDITION,
+    GENERIC,
+    GERUNDS,
+    IDLE,
+    OTHER_WORK,
+    PREPARE,
+    STOPWORDS,
+    VERBS,
+)
+from nadg_kernel.planners.recipes.words import phrase, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nadg_kernel.model import DataSchema
     from nadg_kernel.planners.recipes.clauses import Clause
+    from nadg_kernel.planners.recipes.matching import Asked, Matcher
     from nadg_kernel.planners.recipes.recipe import Recipe
 
 
@@ -23,11 +34,15 @@ class JobFinder:
     """Goes through the clauses of one command. `assumptions` and `questions` are for the person."""
 
     def __init__(
-        self, recipes: Mapping[str, Recipe], matcher: Matcher, data: Mapping[str, DataSchema], text: str
+        self,
+        recipes: Mapping[str, Recipe],
+        matcher: Matcher,
+        data: Mapping[str, DataSchema],
+        known: frozenset[str],
+        text: str,
     ) -> None:
-        """`text` is the whole command."""
-        self.recipes, self.matcher, self.data, self.text = recipes, matcher, data, text
-        self.known = known_words({name: Table(schema).columns for name, schema in data.items()})
+        """`known`: folded words of the data's names and columns; `text` is the whole command."""
+        self.recipes, self.matcher, self.data, self.known, self.text = recipes, matcher, data, known, text
         self.assumptions: list[str] = []
         self.questions: list[str] = []
         self.background: list[str] = []
@@ -50,9 +65,10 @@ class JobFinder:
             if clause.background or (self._only_names_data(clause) and (not matched or wanted - {"profile"})):
                 self.background.append(clause.text)
             elif matched:
-                self._condition(clause)
-                for recipe in self._with_groups(clause, matched, jobs):
-                    self._known(clause, recipe, jobs, default)
+                self._say_unused(clause)
+                plain = self._without_condition(clause)
+                for recipe in self._with_groups(plain, matched, jobs):
+                    self._known(plain, recipe, jobs, default)
             else:
                 self._unknown(clause, jobs, default)
         for number, job in enumerate(jobs):
@@ -120,12 +136,26 @@ class JobFinder:
         jobs.append(Job(clause=clause, recipe=None, data=name if self.data else ""))
         self.questions.append(f"No recipe does this: {clause.text!r}. Write its code, or drop it.")
 
-    def _condition(self, clause: Clause) -> None:
+    def _without_condition(self, clause: Clause) -> Clause:
+        """The clause without what sounds like a filter, which is said to be left to the person."""
         found = CONDITION.search(clause.text)
-        if found is not None:
-            self.questions.append(
-                f"{found[0].strip()!r} is not applied: recipes take all rows. Filter in the code if it matters."
-            )
+        if found is None:
+            return clause
+        said = found[0].strip()
+        self.questions.append(f"{said!r} is not applied: recipes take all rows. Filter in the code if it matters.")
+        text = f"{clause.text[: found.start()]} {clause.text[found.end() :]}".strip()
+        plain = replace(clause, text=text)
+        same = [item.recipe.name for item in self._asked(plain)] == [item.recipe.name for item in self._asked(clause)]
+        return plain if same else clause
+
+    def _say_unused(self, clause: Clause) -> None:
+        """Words that chose nothing are named, so that nobody believes they were understood."""
+        said = {word for item in self._asked(clause) for word in item.words}
+        said |= {word for item in self._asked(clause) for text in _choice_words(item.recipe) for word in text}
+        idle = said | STOPWORDS | GENERIC | VERBS | IDLE | set(GERUNDS) | self.known | PERIODS | AGGREGATES
+        unused = [word for word in clause.words if word not in idle and not word.isdigit()]
+        if unused:
+            self.assumptions.append(f"Not used of {clause.text!r}: {', '.join(dict.fromkeys(unused))}.")
 
     def _known(self, clause: Clause, recipe: Recipe, jobs: list[Job], default: str) -> None:
         if recipe.stage == "alone":
@@ -177,3 +207,9 @@ class JobFinder:
         same = [job for job in jobs if job.recipe is recipe and job.data == data]
         if not same or (recipe.stage == "table" and all(job.clause.text != clause.text for job in same)):
             jobs.append(Job(clause=clause, recipe=recipe, data=data, order=len(jobs)))
+
+
+def _choice_words(recipe: Recipe) -> list[tuple[str, ...]]:
+    return [
+        phrase(text.removeprefix("?")) for options in recipe.choices.values() for t in options.values() for text in t
+    ]

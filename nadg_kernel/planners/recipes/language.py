@@ -56,6 +56,12 @@ GENERIC = _set("""
 """)
 """Words that say nothing about which work is meant."""
 
+IDLE = _set("""
+    across analysis another attention available based carefully different each finding full good great job kind less
+    little long lot many much next output overall pair part possible result set several simple single size so sort
+    than then time title together total type various version very via way well
+""")
+"""Words that nothing is lost with."""
 PREPARE = _set("fetch get import load look open read take use")
 """Verbs that only name the data, where nothing else is said: attached data is there already."""
 
@@ -132,8 +138,11 @@ NO_NEGATION = _compile(
     """)
     + r"\b"
 )
-POSITIVE_START = _compile(r"^\s*(?:but|just|only|instead)\b")
-POSITIVE_INSIDE = _compile(r"\b(?:but|just|only|instead)\b(?! of)")
+POSITIVE_START = _compile(r"^\s*(?:but|just|only|instead)\b|\bonly\W*$")
+POSITIVE_INSIDE = _compile(r"\b(?:but|just|only|instead|when|while)\b(?! of)")
+NO_ANSWER = _compile(r"([^.?!\n]{1,120})\?\s*(?:no|nope|never|not needed)\b[.!,]?")
+YES_ANSWER = _compile(r"([^.?!\n]{1,120})\?\s*(?:yes|yep|sure|please|of course)\b[.!,]?")
+"""A person who asks and answers: "Charts? No. Report? Yes."."""
 BACKGROUND = _compile(
     r"^(?:i|we|you|they|he|she|it|this|that|these|those|there|the|our|my|here|each|every|all|some|data|attached)\b"
     r"(?=.*\b(?:is|are|was|were|has|have|had|holds?|contains?|comes?|came|includes?|got|gave|belongs?|attached)\b)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nadg_kernel.planners.recipes.clauses import Clause
 from nadg_kernel.planners.recipes.language import GENERIC, OTHER_WORK, STOPWORDS, VERBS
 from nadg_kernel.planners.recipes.recipe import STAGES, Recipe
-from nadg_kernel.planners.recipes.words import alike, fold, match_at, phrase, spans, split_name
+from nadg_kernel.planners.recipes.words import alike, fold, phrase, places_at, spans, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,8 +31,7 @@ class _Phrase:
 
 @dataclass(frozen=True, kw_only=True)
 class _Hit:
-    start: int
-    end: int
+    places: tuple[int, ...]
     phrase: _Phrase
 
 
@@ -70,9 +69,9 @@ class Matcher:
     def _hits(self, words: Sequence[str]) -> Iterator[_Hit]:
         for start, word in enumerate(words):
             for item in self._begin(word):
-                end = match_at(words, start, item.words)
-                if end is not None:
-                    yield _Hit(start=start, end=end, phrase=item)
+                places = places_at(words, start, item.words)
+                if places:
+                    yield _Hit(places=places, phrase=item)
 
     def _begin(self, word: str) -> list[_Phrase]:
         """Phrases that begin with a word, typing slips allowed."""
@@ -105,14 +104,13 @@ def _longest(words: Sequence[str], hits: list[_Hit]) -> list[Asked]:
     """The longest phrase wins a place: "summary statistics" is not a "summary"."""
     taken: set[int] = set()
     out: dict[str, Asked] = {}
-    for hit in sorted(hits, key=lambda hit: (hit.start - hit.end, hit.start)):
-        places = range(hit.start, hit.end)
-        if not taken.isdisjoint(places):
+    for hit in sorted(hits, key=lambda hit: (-len(hit.places), hit.places)):
+        if not taken.isdisjoint(hit.places):
             continue
-        taken.update(places)
+        taken.update(hit.places)
         recipe = hit.phrase.recipe
         before = out[recipe.name].words if recipe.name in out else ()
-        out[recipe.name] = Asked(recipe=recipe, words=(*before, *words[hit.start : hit.end]))
+        out[recipe.name] = Asked(recipe=recipe, words=(*before, *(words[place] for place in hit.places)))
     return list(out.values())
 
 

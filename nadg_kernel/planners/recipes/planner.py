@@ -16,7 +16,7 @@ from nadg_kernel.planners.recipes.columns import Table
 from nadg_kernel.planners.recipes.graph import NO_DATA, Job, connect, result_schema
 from nadg_kernel.planners.recipes.jobs import JobFinder
 from nadg_kernel.planners.recipes.language import STOPWORDS
-from nadg_kernel.planners.recipes.matching import Matcher
+from nadg_kernel.planners.recipes.matching import Matcher, known_words
 from nadg_kernel.planners.recipes.recipe import Recipe, library
 from nadg_kernel.planners.recipes.words import printable, tokens
 
@@ -50,6 +50,7 @@ class _Drafting:
         self.recipes, self.command, self.briefing = recipes, command, briefing
         self.data = dict(command.data)
         self.matcher = Matcher(recipes.values())
+        self.known = known_words({name: Table(schema).columns for name, schema in self.data.items()})
         self.assumptions: list[str] = []
         self.questions: list[str] = []
         self.schemas: dict[str, DataSchema] = {}
@@ -58,7 +59,7 @@ class _Drafting:
     def plan(self) -> Plan:
         """Split, match, connect, write."""
         clauses = self._clauses()
-        finder = JobFinder(self.recipes, self.matcher, self.data, self.command.text)
+        finder = JobFinder(self.recipes, self.matcher, self.data, self.known, self.command.text)
         jobs = finder.find(clauses)
         self.assumptions += finder.assumptions
         self.questions += finder.questions
@@ -97,7 +98,7 @@ class _Drafting:
                 "Attach long text as data and say here what to do with it"
             )
             raise PlannerError(message)
-        clauses = split(text, self.matcher.asks)
+        clauses = split(text, self.matcher.asks, self.known)
         if len(clauses) > MAX_CLAUSES:
             message = (
                 f"the command asks for {len(clauses)} things; recipes plan at most {MAX_CLAUSES} at a time. Split it"

@@ -70,25 +70,25 @@ def alike(word: str, wanted: str) -> bool:
 def spans(words: Sequence[str], wanted: Sequence[str], *, exact: bool = False) -> Iterator[tuple[int, int]]:
     """Where a phrase stands in folded words, as (start, end)."""
     for start in range(len(words)):
-        end = match_at(words, start, wanted, exact=exact)
-        if end is not None:
-            yield start, end
+        places = places_at(words, start, wanted, exact=exact)
+        if places:
+            yield start, places[-1] + 1
 
 
-def match_at(words: Sequence[str], at: int, wanted: Sequence[str], *, exact: bool = False) -> int | None:
-    """Where a phrase that begins at a place ends; None if it does not begin there."""
+def places_at(words: Sequence[str], at: int, wanted: Sequence[str], *, exact: bool = False) -> tuple[int, ...] | None:
+    """Where the words of a phrase stand that begins at a place, those under a star left out; None if it does not."""
     if not wanted:
-        return at
+        return ()
     if wanted[0] == "*":
         for skip in range(1, _STAR + 1):
-            end = match_at(words, at + skip, wanted[1:], exact=exact) if at + skip <= len(words) else None
-            if end is not None:
-                return end
+            rest = places_at(words, at + skip, wanted[1:], exact=exact) if at + skip <= len(words) else None
+            if rest is not None:
+                return rest
         return None
-    if at >= len(words):
+    if at >= len(words) or not (words[at] == wanted[0] if exact else alike(words[at], wanted[0])):
         return None
-    same = words[at] == wanted[0] if exact else alike(words[at], wanted[0])
-    return match_at(words, at + 1, wanted[1:], exact=exact) if same else None
+    rest = places_at(words, at + 1, wanted[1:], exact=exact)
+    return None if rest is None else (at, *rest)
 
 
 def contains(words: Sequence[str], phrases: Iterable[str]) -> bool:
