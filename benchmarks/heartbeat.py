@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nadg_kernel.registry import AT_ONCE, Registry
 from nadg_kernel.stores.base import WorkerRow
@@ -36,24 +36,31 @@ class CountingStore(SqliteStore):
         await super().upsert_workers(rows)
 
 
+class Answer(asyncio.Protocol):
+    """Says of the worker on its port that it is well, to each request."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Prepare the answer."""
+        port = transport.get_extra_info("sockname")[1]
+        health = {"status": "ok", "worker_id": f"w{port}", "boot_id": "b", "uptime_s": 1, "protocol": 1}
+        health |= {"running": 0, "capacity": 2, "labels": ["cpu"], "sandbox": {"seccomp": "active"}}
+        body = json.dumps(health).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._transport, self._answer, self._request = cast("asyncio.Transport", transport), head.encode() + body, b""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once the request is whole; it has no body."""
+        self._request += data
+        if self._request.endswith(b"\r\n\r\n"):
+            self._request = b""
+            self._transport.write(self._answer)
+
+
 async def serve() -> None:
     """Answer /health on a port for each worker, until stdin closes; prints the ports first."""
     _allow_files()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                port = writer.get_extra_info("sockname")[1]
-                health = {"status": "ok", "worker_id": f"w{port}", "boot_id": "b", "uptime_s": 1, "protocol": 1}
-                health |= {"running": 0, "capacity": 2, "labels": ["cpu"], "sandbox": {"seccomp": "active"}}
-                body = json.dumps(health).encode()
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-                writer.write(head.encode() + body)
-                await writer.drain()
-        writer.close()
-
-    servers = [await asyncio.start_server(answer, "127.0.0.1", 0) for _ in range(WORKERS)]
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(Answer, "127.0.0.1", 0) for _ in range(WORKERS)]
     print(json.dumps([server.sockets[0].getsockname()[1] for server in servers]), flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
@@ -83,12 +90,13 @@ def served() -> Iterator[list[int]]:
         process.stdout.close()
 
 
-async def beats(folder: Path, ports: Sequence[int]) -> tuple[list[float], float]:
-    """Seconds of each heartbeat, and the median seconds of an answer."""
+async def beats(folder: Path, ports: Sequence[int]) -> tuple[list[float], float, float]:
+    """Seconds of each heartbeat, the processor's seconds of one, and the median seconds of an answer."""
     store = CountingStore(folder / "nadg.db")
     await store.open()
     await store.upsert_workers([WorkerRow(worker_id=f"w{port}", url=f"http://127.0.0.1:{port}") for port in ports])
     registry, took, answers = Registry(store, None), [], []
+    busy = time.process_time()
     for _ in range(ROUNDS):
         store.batches = 0
         begun = time.perf_counter()
@@ -97,19 +105,21 @@ async def beats(folder: Path, ports: Sequence[int]) -> tuple[list[float], float]
         assert store.batches == 1, store.batches
         assert [beat.reason for beat in found if beat.status != "active"] == []
         answers += [beat.seconds for beat in found if beat.seconds is not None]
+    busy = (time.process_time() - busy) / ROUNDS
     assert {row.status for row in await store.workers()} == {"active"}
     assert len(answers) == ROUNDS * WORKERS
     await store.close()
-    return took, statistics.median(answers)
+    return took, busy, statistics.median(answers)
 
 
 def main() -> int:
     """Print the table; gives the exit code, 0 when the bar is met."""
     with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name, served() as ports:
-        took, answer = asyncio.run(beats(Path(name), ports))
+        took, busy, answer = asyncio.run(beats(Path(name), ports))
     print(f"heartbeat, {WORKERS:,} workers served by one process on loopback, {AT_ONCE} at a time, SQLite")
     print(f"  asked and written in one batch, median of {ROUNDS}   {statistics.median(took):6.2f} s")
     print(f"  the slowest of them                        {max(took):6.2f} s")
+    print(f"  processor time of one, without the server  {busy:6.2f} s")
     print(f"  an answer, median                          {answer * 1000:6.1f} ms")
     met = statistics.median(took) <= BAR_S
     print(f"  bar: at most {BAR_S:g} s: {'met' if met else 'MISSED'}")
