@@ -23,6 +23,7 @@ from nadg_kernel import (
     RunState,
     sample_reviews,
 )
+from tests.test_data import large_frame
 
 COMMAND = "Analyze customer sentiment from reviews, generate a summary report, and create data visualizations"
 
@@ -56,6 +57,19 @@ def test_the_command_of_the_readme(grid):
     assert sorted(history["subtask"]) == ["charts", "report", "sentiment"]
     assert len(grid.attempts(run=run.id)) == 2 + plan["sentiment"].map.shards
     assert run.frame()["state"].tolist() == ["succeeded"] * 3
+
+
+def test_a_large_frame_goes_through_workers_exactly(grid):
+    frame = large_frame()
+    schema = grid.check(Plan(command="x"), {"t": frame}).context.attached["t"].schema
+    plan = Plan(command="there and back", data={"t": schema})
+    plan = plan.add(id="whole", code='result = inputs["t"]')
+    plan = plan.add(id="parts", code='result = inputs["t"]', map={"over": "t", "shards": 3})
+    plan = plan.add(id="joined", code='import pandas as pd\nresult = pd.concat(inputs["parts"])', depends_on=["parts"])
+    run = grid.run(plan.approve(), {"t": frame}).wait(120)
+    assert run.ok, run
+    pd.testing.assert_frame_equal(run["whole"].value, frame, check_exact=True)
+    pd.testing.assert_frame_equal(run["joined"].value, frame, check_exact=True, check_freq=False)
 
 
 def test_a_failure_is_a_result_with_the_persons_own_traceback(grid):
