@@ -24,6 +24,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timezone
 from typing import Any
 
 JSON_TYPES = (type(None), bool, int, float, str)
@@ -333,6 +334,11 @@ def _beyond_arrow(frame: Any) -> dict[str, Any]:
 
 def _to_pandas(table: Any) -> Any:
     frame = table.to_pandas()
+    for place, dtype in enumerate(frame.dtypes):
+        zone: Any = getattr(dtype, "tz", None)
+        if type(zone).__name__ == "_FixedOffset":  # older pyarrow makes pytz's own of a plain offset
+            offset = timezone(zone.utcoffset(None))
+            frame.isetitem(place, frame.iloc[:, place].dt.tz_convert(offset))
     beyond = json.loads((table.schema.metadata or {}).get(_BEYOND_ARROW, b"{}"))
     for place, missing in beyond.get("objects", {}).items():
         column = frame.iloc[:, int(place)]

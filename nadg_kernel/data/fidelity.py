@@ -94,8 +94,10 @@ def _same_dtype(before: Any, after: Any) -> bool:
     if isinstance(before, pd.StringDtype) and isinstance(after, pd.StringDtype):
         # Only what stands for a missing value shows in results; pandas 2.2 has one kind only.
         return getattr(before, "na_value", pd.NA) is getattr(after, "na_value", pd.NA) or before == after
-    # The same zone named by another library is another object.
-    return isinstance(before, pd.DatetimeTZDtype) and str(before).replace("pytz.FixedOffset(", "") == str(after)
+    if isinstance(before, pd.DatetimeTZDtype) and isinstance(after, pd.DatetimeTZDtype):
+        offset = before.tz.utcoffset(None)  # None for a zone of places, which has a name
+        return bool(before.unit == after.unit and offset is not None and offset == after.tz.utcoffset(None))
+    return False
 
 
 def _kinds(series: Any) -> set[str]:
