@@ -1,4 +1,4 @@
-"""Attacks on the sandbox: stopped with every layer on, and able to get through without the layers that stop them."""
+"""Attacks through the HTTP API: stopped with every layer on, able to get through without those that stop them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ import contextlib
 import os
 import shutil
 import socket
+import ssl
 import tempfile
 import tomllib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
+import uvicorn
 
+from app import create_app
+from config import Config
+from listening import listen
 from sandbox.forkserver import ForkServer
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.serial]
+pytestmark = pytest.mark.serial
+module_loop = pytest.mark.asyncio(loop_scope="module")
 
 FOLDER = Path(__file__).resolve().parents[1] / "attacks"
 PRELUDE = (FOLDER / "prelude.txt").read_text()
@@ -26,7 +34,7 @@ ATTACKS = {
     for table in sorted(FOLDER.glob("*.toml"))
     for attack in tomllib.loads(table.read_text())["attack"]
 }
-KEYS = {"name", "code", "stopped_by", "permissions", "limits", "needs"}
+KEYS = {"name", "code", "stopped_by", "permissions", "limits"}
 LAYERS = {
     "environment", "session", "identity", "non_dumpable", "no_new_privileges",
     "rlimits", "landlock", "seccomp", "watch", "tree",
@@ -96,44 +104,85 @@ def outside():
     shutil.rmtree(folder)
 
 
-class Sandboxes:
-    """One sandbox per set of layers that are off, each with a task that lives beside the attacks."""
+@dataclass
+class Worker:
+    """A worker that serves, and what an attack may know about it."""
 
-    def __init__(self, box) -> None:
-        self._box = box
-        self._boxes: dict[frozenset[str], tuple[object, dict[str, object], asyncio.Task]] = {}
+    client: httpx2.AsyncClient
+    facts: dict[str, object]
 
-    async def get(self, off: frozenset[str]) -> tuple[object, dict[str, object]]:
-        if off not in self._boxes:
+    async def layers(self) -> dict[str, str]:
+        return (await self.client.get("/health")).json()["sandbox"]
+
+    async def execute(self, task: str, **more: object) -> dict[str, object]:
+        answer = await self.client.post("/execute", json={"task": task, **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+class Workers:
+    """One worker per set of layers that are off, each with a task that lives beside the attacks."""
+
+    def __init__(self, box_of) -> None:
+        self._box_of = box_of
+        self._stack = contextlib.AsyncExitStack()
+        self._workers: dict[frozenset[str], Worker] = {}
+
+    async def get(self, off: frozenset[str]) -> Worker:
+        if off not in self._workers:
             sandbox = ForkServer(preload=(), capacity=2, spares=1, off=off, allow_open_network=bool(off))
-            await sandbox.start()
-            box = self._box(sandbox)
-            sink = box.sink()
-            job = box.job(SIBLING, timeout_s=600)
-            task = asyncio.ensure_future(box.run_job(job, sink))
-            await sink.wait_for("stdout")
-            running = sandbox._running[job.attempt_id].process
-            folder = sandbox._pool.slot(running).work
-            self._boxes[off] = box, {"sibling": running.pid, "sibling_file": str(folder / "own")}, task
-        box, facts, _ = self._boxes[off]
-        return box, facts
+            client = await self._serve(create_app(Config(capacity=3), sandbox))
+            self._workers[off] = Worker(client, await self._sibling(sandbox))
+        return self._workers[off]
+
+    async def _serve(self, app) -> httpx2.AsyncClient:
+        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+        server, listening = uvicorn.Server(config), listen("127.0.0.1", 0)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            assert not serving.done(), "the worker did not start"
+            await asyncio.sleep(0.005)
+
+        async def stop() -> None:
+            server.should_exit = True
+            await serving
+
+        self._stack.push_async_callback(stop)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        client = httpx2.AsyncClient(
+            base_url=url, trust_env=False, timeout=60, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        return await self._stack.enter_async_context(client)
+
+    async def _sibling(self, sandbox: ForkServer) -> dict[str, object]:
+        box = self._box_of(sandbox)
+        job, sink = box.job(SIBLING, timeout_s=600), box.sink()
+        task = asyncio.ensure_future(box.run_job(job, sink))
+        await sink.wait_for("stdout")
+        running = sandbox._running[job.attempt_id].process
+        file = sandbox._pool.slot(running).work / "own"
+
+        async def stop() -> None:
+            sandbox.cancel(job.attempt_id)
+            await task
+
+        self._stack.push_async_callback(stop)
+        return {"sibling": running.pid, "sibling_file": str(file)}
 
     async def close(self) -> None:
-        for box, _, task in self._boxes.values():
-            await box.sandbox.close()
-            await task
+        await self._stack.aclose()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def sandboxes(box_of) -> AsyncIterator[Sandboxes]:
+async def workers(box_of) -> AsyncIterator[Workers]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NADG_TEST_SECRET", "a secret of the worker")
-        found = Sandboxes(box_of)
+        found = Workers(box_of)
         yield found
         await found.close()
 
 
-async def gets_through(attack, box, facts, outside) -> bool:
+async def gets_through(attack, worker, outside) -> bool:
     """Whether the attack had an effect; the world is as before when it returns."""
     before = outside.state()
     given = {
@@ -142,43 +191,51 @@ async def gets_through(attack, box, facts, outside) -> bool:
         "port": outside.port,
         "udp_port": outside.udp_port,
         "abstract": outside.abstract,
-        **facts,
+        **worker.facts,
     }
-    tried = await box.run(
+    answer = await worker.execute(
         PRELUDE + attack["code"],
-        inputs=given,
+        inputs={name: {"format": "json", "value": value} for name, value in given.items()},
         permissions=dict.fromkeys(attack.get("permissions", ()), True),
-        **attack.get("limits", {}),
+        limits={"timeout_s": 20, **attack.get("limits", {})},
     )
-    print(tried.ended.detail, tried.stderr)
+    print(answer["outcome"], answer["detail"], answer["stderr"])
     changed = outside.state() != before
     outside.restore()
-    survived = [int(line.split()[1]) for line in tried.stdout.splitlines() if line.startswith("survivor ")]
+    survived = [int(line.split()[1]) for line in answer["output"].splitlines() if line.startswith("survivor ")]
     alive = False
     for pid in survived:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 9)
             alive = True
-    said = tried.outcome == "succeeded" and tried.ended.result is not None and tried.result is True
+    said = answer["outcome"] == "succeeded" and (answer["result"] or {}).get("value") is True
     return said or changed or alive
 
 
+@module_loop
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_it_is_stopped(name, sandboxes, outside):
+async def test_it_is_stopped(name, workers, outside):
     attack = ATTACKS[name]
     assert attack.keys() <= KEYS
     assert set(attack["stopped_by"]) <= LAYERS
-    box, facts = await sandboxes.get(frozenset())
-    assert set(box.sandbox.report().values()) == {"active"}
-    assert not await gets_through(attack, box, facts, outside)
-    after = await box.run("import os\nresult = os.listdir('.')")
-    assert after.result == []
+    worker = await workers.get(frozenset())
+    assert set((await worker.layers()).values()) == {"active"}
+    assert not await gets_through(attack, worker, outside)
+    after = await worker.execute("import os\nresult = os.listdir('.')")
+    assert after["result"]["value"] == []
 
 
+@module_loop
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_without_the_layers_that_stop_it_it_gets_through(name, sandboxes, outside):
+async def test_without_the_layers_that_stop_it_it_gets_through(name, workers, outside):
     attack = ATTACKS[name]
-    box, facts = await sandboxes.get(frozenset(attack["stopped_by"]))
+    worker = await workers.get(frozenset(attack["stopped_by"]))
+    layers = await worker.layers()
     for layer in attack["stopped_by"]:
-        assert box.sandbox.report()[layer].startswith("unavailable")
-    assert await gets_through(attack, box, facts, outside)
+        assert layers[layer].startswith("unavailable")
+    assert await gets_through(attack, worker, outside)
+
+
+def test_there_are_enough_of_them():
+    codes = [attack["code"] for attack in ATTACKS.values()]
+    assert len(set(codes)) >= 75
