@@ -34,12 +34,22 @@ class Readers:
         """Run a query in a thread and give what `work` returns."""
         return await self._in_thread(lambda: self._with_connection(work))
 
-    async def pages(self, sql: str, values: Sequence[Any], rows: int) -> AsyncGenerator[list[tuple[Any, ...]], None]:
-        """The rows of a statement in pages of at most `rows`, from one consistent view of the database."""
+    async def pages(
+        self, sql: str, values: Sequence[Any], rows: int, convert: Callable[[list[tuple[Any, ...]]], T]
+    ) -> AsyncGenerator[T, None]:
+        """The rows of a statement from one consistent view of the database, in pages of at most `rows`.
+
+        `convert` makes of each page what is given; it runs in the thread too, so that long pages block nobody.
+        """
+
+        def following(cursor: sqlite3.Cursor) -> T | None:
+            page = _page(cursor, rows)
+            return convert(page) if page else None
+
         with self._borrowed() as connection:
             cursor = await self._in_thread(lambda: connection.execute(sql, values))
             try:
-                while page := await self._in_thread(lambda: _page(cursor, rows)):
+                while (page := await self._in_thread(lambda: following(cursor))) is not None:
                     yield page
             finally:
                 cursor.close()

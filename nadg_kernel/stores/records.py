@@ -98,6 +98,11 @@ def event_from(row: tuple[Any, ...]) -> Event:
     )
 
 
+def events_from(rows: Sequence[tuple[Any, ...]]) -> list[Event]:
+    """Rows of EVENT_COLUMNS as records."""
+    return [event_from(row) for row in rows]
+
+
 def worker_from(row: tuple[Any, ...]) -> WorkerRow:
     """A row of the table workers as a record."""
     worker_id, url, status, generation, labels, capacity, total, ping, details = row

@@ -130,10 +130,11 @@ class SqliteStore:
         if await self.look(lambda connection: records.current_epoch(connection, run_id)) is None:
             raise RunNotFound(run_id)
         sql = f"select {records.EVENT_COLUMNS} from events where run_id = ? and seq > ? order by seq"  # noqa: S608
-        async with aclosing(self._reading().pages(sql, (run_id, after), READ_ROWS)) as pages:
+        reading = self._reading().pages(sql, (run_id, after), READ_ROWS, records.events_from)
+        async with aclosing(reading) as pages:
             async for page in pages:
-                for row in page:
-                    yield records.event_from(row)
+                for event in page:
+                    yield event
 
     async def claim(self, run_id: str, owner: Owner) -> int:
         """See Store. The same owner may claim again at any time."""
@@ -237,10 +238,10 @@ class SqliteStore:
         """
         sql, values = frames.select(frame, filters)
         spec, empty = frames.frame(frame), True
-        async with aclosing(self._reading().pages(sql, values, frames.BATCH_ROWS)) as pages:
-            async for page in pages:
+        async with aclosing(self._reading().pages(sql, values, frames.BATCH_ROWS, spec.batch)) as batches:
+            async for batch in batches:
                 empty = False
-                yield spec.batch(page)
+                yield batch
         if empty:
             yield spec.batch([])
 
@@ -334,6 +335,7 @@ _ADVICE = {
     "full": "; free some space on that disk, then go on with grid.resume(run_id)",
     "not a database": "; it is some other file: set NADG_HOME to another folder, or move the file away",
     "malformed": "; it is damaged: move it away, or repair it with sqlite3's .recover",
+    "disk I/O": "; the disk, or a network drive that cannot lock files, gave up: set NADG_HOME to a local folder",
     "readonly": "; it may not be written: look at its permissions and those of its folder",
     "unable to open": "; look at the permissions of its folder",
 }
