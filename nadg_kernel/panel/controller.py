@@ -123,7 +123,11 @@ class Controller:
         self._screen.reply({"op": "tock", "rev": self.state.revision})
 
     def _watch(self, run: Run) -> None:
+        self.grid.loop.call(self._started, run)  # its progress changes there, and is only read there
+
+    def _started(self, run: Run) -> None:
         self._unsubscribe.append(run.subscribe(lambda _event: self._run_changed()))
+        self._apply(a.Started(snapshot=snapshot(run.id, run.progress, next(iter(run.plan.ids), None))))
 
     def _run_changed(self) -> None:
         self._run_stale = True

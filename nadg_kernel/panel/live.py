@@ -63,8 +63,8 @@ def _output(item: SubtaskProgress) -> dict[str, Any]:
     return {
         "id": item.id,
         "seconds": item.seconds,
-        "stdout": clean_text(item.stdout[-SHOWN_OUTPUT:], SHOWN_OUTPUT),
-        "stderr": clean_text(item.stderr[-SHOWN_OUTPUT:], SHOWN_OUTPUT),
+        "stdout": _printed(item, "stdout"),
+        "stderr": _printed(item, "stderr"),
         "error": None if error is None else _error(error),
         "reason": clean_text(item.reason, 500),
         "worker": item.worker,
@@ -72,6 +72,13 @@ def _output(item: SubtaskProgress) -> dict[str, Any]:
         "layers": list(first.layers) if first is not None else [],
         "memory_mb": round(memory) or None,
     }
+
+
+def _printed(item: SubtaskProgress, name: str) -> str:
+    """The end of what it printed: from the results once it has ended, from the stream before."""
+    whole = "".join(getattr(result, name) for result in item.results() if result is not None)
+    text = whole if whole and item.state.final else getattr(item, name)
+    return clean_text(text[-SHOWN_OUTPUT:], SHOWN_OUTPUT)
 
 
 def _error(error: Any) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from nadg_kernel.model import Plan
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel.actions import Action, Effect, Offer, ResultItem, Step, Suggestion
 from nadg_kernel.panel.found import name_of_file, offer_of_file, saved_plans
-from nadg_kernel.panel.live import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +44,7 @@ class Performer:
     """
 
     def __init__(self, grid: Grid, namespace: Mapping[str, Any], answer: Answer, watch: Callable[[Run], None]) -> None:
-        """`watch` is told of each run that starts."""
+        """`watch` is told of each run that starts, on this thread."""
         self.grid, self.namespace = grid, namespace
         self.run: Run | None = None
         self.folder = grid.settings.home / "plans"
@@ -116,7 +115,8 @@ class Performer:
             case a.Save():
                 return a.Saved(path=str(self._save(effect)))
             case a.StartRun():
-                return self._start(effect)
+                self._start(effect)
+                return None
             case a.Steer():
                 self._steer(effect)
                 return None
@@ -179,11 +179,9 @@ class Performer:
         fresh.replace(path)  # whole or not at all, also when the kernel is killed meanwhile
         return path
 
-    def _start(self, effect: a.StartRun) -> Action:
-        run = self.grid.run(effect.plan, self._missing(effect.plan, effect.data), show=False)
-        self.run = run
-        self._watch(run)
-        return a.Started(snapshot=snapshot(run.id, run.progress, next(iter(run.plan.ids), None)))
+    def _start(self, effect: a.StartRun) -> None:
+        self.run = self.grid.run(effect.plan, self._missing(effect.plan, effect.data), show=False)
+        self._watch(self.run)
 
     def _steer(self, effect: a.Steer) -> None:
         if self.run is None:
