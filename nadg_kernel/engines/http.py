@@ -276,6 +276,12 @@ def _report(task: asyncio.Task[None]) -> None:
         task.get_loop().call_exception_handler({"message": "the watch of a worker failed", "exception": error})
 
 
+if TYPE_CHECKING:
+    from nadg_kernel.engines.base import Engine
+
+    _keeps_the_contract: type[Engine] = HttpEngine
+
+
 class _Feed:
     """The newest state of each worker that a reader has not seen."""
 

@@ -45,10 +45,17 @@ _pipes: set[int] = set()
 
 
 def _forget_pipes() -> None:
-    """In a forked child: its copies of the pipes would keep the workers alive after the kernel's death."""
+    """In a forked child: its copies of the pipes would keep the workers alive after the kernel's death.
+
+    Their numbers stay taken, since the objects that own them will close them some day.
+    """
+    if not _pipes:
+        return
+    nothing = os.open(os.devnull, os.O_RDWR)
     for fd in _pipes:
         with contextlib.suppress(OSError):
-            os.close(fd)
+            os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
     _pipes.clear()
 
 
