@@ -20,7 +20,7 @@ from nadg_kernel.stores.owners import this_owner
 from nadg_kernel.stores.sqlite import SqliteStore
 from nadg_kernel.wire import INLINE_BYTES
 from tests.support.fake_engine import Act, FakeEngine, worker
-from tests.support.virtual import run_virtual
+from tests.support.virtual import Watched, run_virtual
 
 
 def step(name, *needs, **given):
@@ -42,7 +42,7 @@ class Bench:
     def __init__(self, folder, plan, *, data=None, workers=None, script=None, **options):
         self.folder, self.plan = folder, plan
         self.blobs = BlobStore(folder / "blobs")
-        self.store = SqliteStore(folder / "nadg.db")
+        self.store = Watched(SqliteStore(folder / "nadg.db"))
         self.engine = FakeEngine(self.blobs, workers=workers, script=script)
         self.heard = []
         self.data = {name: self.ref(value) for name, value in (data or {}).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 class Places:
     """One run's share of the places on an engine's workers.
 
-    A run leaves a place on each worker to every other run that wants one there and has fewer attempts under way, so
-    that runs come to have equally many. All runs of an engine live on one loop.
+    A run leaves a place on each worker to every other run that wants one there and is worse off: fewer attempts under
+    way or, with as many, a last one longer ago. So runs come to have equally many. They all live on one loop.
     """
 
     def __init__(self, engine: Engine, wake: Callable[[], None]) -> None:
@@ -24,6 +25,7 @@ class Places:
         """Attempt id -> worker of what this run has under way."""
         self.wanted: frozenset[str] = frozenset()
         self.wake = wake
+        self._last = next(_COUNT)
         self._sharing = _SHARING.setdefault(engine, [])
         self._alone = True
 
@@ -46,6 +48,12 @@ class Places:
     def take(self, attempt_id: str, worker_id: str) -> None:
         """An attempt is going to be sent."""
         self.taken[attempt_id] = worker_id
+        self._last = next(_COUNT)
+
+    @property
+    def wealth(self) -> tuple[int, int]:
+        """How well off the run is; no two runs are equally so."""
+        return len(self.taken), self._last
 
     def give_back(self, attempt_id: str) -> None:
         """An attempt is over."""
@@ -60,11 +68,11 @@ class Places:
 
     def elsewhere(self, worker_id: str) -> int:
         """How many of a worker's places others use, or are left to them."""
-        count = 0
+        places = 0
         for other in self._others():
-            count += sum(taken == worker_id for taken in other.taken.values())
-            count += worker_id in other.wanted and len(other.taken) < len(self.taken)
-        return count
+            places += sum(taken == worker_id for taken in other.taken.values())
+            places += worker_id in other.wanted and other.wealth < self.wealth
+        return places
 
     def _others(self) -> list[Places]:
         return [other for other in self._sharing if other is not self]
@@ -74,4 +82,5 @@ class Places:
             other.wake()
 
 
+_COUNT = count()
 _SHARING: WeakKeyDictionary[Engine, list[Places]] = WeakKeyDictionary()
