@@ -88,6 +88,7 @@ class ForkServer:
         """Start the zygote, fork the first spares and prove the layers. Raises SandboxBroken."""
         if "non_dumpable" not in self._off:
             linux.prctl(linux.PR_SET_DUMPABLE, 0)  # its memory and environment are nobody's to read
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # tasks of a zygote that died come here to be reaped
         count = self._capacity + self._spares + _CANARY_SLOTS
         uid = None if "identity" in self._off else identity.first_uid(count)
         self._own_user = uid is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +78,8 @@ class Pool:
     async def take(self, *, tree: bool, network: bool, gpu: bool, proxy_port: int) -> Process:
         """A process for one task. Waits while every slot is in use. Raises SandboxBroken."""
         plain = not (tree or network or gpu)
-        if plain and self._spares:
-            process = self._spares.popleft()
-        else:
+        process = self._spare() if plain else None
+        if process is None:
             slot = await self._free_slot()
             try:
                 process = await self._fork(Fork(slot=slot, tree=tree, network=network, gpu=gpu, proxy_port=proxy_port))
@@ -88,9 +89,19 @@ class Pool:
         self._refill()
         return process
 
+    def _spare(self) -> Process | None:
+        while self._spares:
+            process = self._spares.popleft()
+            if not process.dead:
+                return process
+            self.run_in_background(self.release(process))  # killed while it waited
+        return None
+
     async def release(self, process: Process) -> None:
         """Wait until a process is dead, empty its folders, give its slot on."""
         await process.gone()
+        with contextlib.suppress(ChildProcessError):  # it comes to the worker when the zygote died before it
+            os.waitpid(process.pid, os.WNOHANG)  # noqa: ASYNC222 - does not wait
         slot = self.slot(process)
         if slot.used():
             await asyncio.to_thread(slot.clear)
@@ -132,7 +143,11 @@ class Pool:
 
     async def _start_zygote(self) -> None:
         link = Link(self._plan, on_gone=self._zygote_gone)
-        await link.start()
+        try:
+            await link.start()
+        except BaseException:  # closed meanwhile, say: a zygote that nobody holds would stay
+            link.kill()
+            raise
         self._link = link
         self._back.set()
         self._refill()

@@ -147,3 +147,11 @@ async def test_a_dead_zygote_loses_its_attempts_and_is_started_again(forked):
         assert "forked from died" in tried.detail.message
     await until(lambda: box.sandbox.zygote_pid not in (None, before))
     assert (await box.run("result = 1")).result == 1
+
+
+async def test_a_spare_that_was_killed_is_not_given_a_task(forked):
+    await until(lambda: len(forked.sandbox._pool._spares) == 2)
+    for spare in forked.sandbox._pool._spares:
+        os.kill(spare.pid, signal.SIGKILL)
+    await until(lambda: all(spare.dead for spare in forked.sandbox._pool._spares))
+    assert (await forked.run("result = 1")).result == 1
