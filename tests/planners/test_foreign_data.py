@@ -60,6 +60,23 @@ async def test_lines_of_text():
     assert len(out["charts"].result) >= 2
 
 
+async def test_a_series_and_columns_without_names():
+    out = await results("Sentiment and a report", texts=pd.DataFrame({0: ["great", "awful"], 1: [1, 2]}))
+    assert list(out["sentiment"].result["sentiment"]) == ["positive", "negative"]
+    schema = DataSchema(kind="array", columns=("",), dtypes=("str",), rows=2)
+    plan = await RecipesPlanner().draft(Command(text="Sentiment, then charts", data={"texts": schema}), Briefing())
+    assert not [problem for problem in plan.problems if problem.blocks]
+    out = run_plan(plan, {"texts": pd.Series(["great", "awful"])})
+    assert list(out["sentiment"].result["sentiment"]) == ["positive", "negative"]
+
+
+async def test_data_without_columns_is_said():
+    data = {"tree": DataSchema(kind="json", rows=3)}
+    plan = await RecipesPlanner().draft(Command(text="Analyze the sentiment", data=data), Briefing())
+    assert "tree has no columns" in " ".join(plan.questions)
+    assert [problem.code for problem in plan.problems if problem.blocks] == ["needs_code"]
+
+
 @pytest.mark.parametrize(
     "frame",
     [

@@ -85,6 +85,18 @@ async def test_time_series_per_day_and_sensor():
     assert len(out["charts"].result) >= 2
 
 
+async def test_charts_show_the_tables_of_other_subtasks():
+    frame = sample_reviews()
+    out = await ran("Monthly rating, average rating by product, then charts", reviews=frame)
+    figures = {name: bundle["application/vnd.plotly.v1+json"] for name, bundle in out["charts"].result.items()}
+    (line,) = figures["time_series"]["data"]
+    assert line["type"] == "scatter"
+    assert line["y"] == pytest.approx(list(out["time_series"].result["rating_mean"]))
+    (bars,) = figures["group"]["data"]
+    assert bars["x"] == list(out["group"].result["product"])
+    assert bars["y"] == pytest.approx(list(out["group"].result["rating_mean"]))
+
+
 async def test_outliers_of_sensors():
     frame = sensors()
     out = await ran("Find outliers in temperature and chart them", readings=frame)

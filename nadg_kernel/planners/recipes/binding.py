@@ -112,7 +112,7 @@ def _explain(out: Bound, found: Found, role: str, source: str) -> None:
 def _none(role: str, table: Table, source: str) -> str:
     word = {"text": "text column", "number": "numeric column", "date": "column with a date"}.get(role, f"{role} column")
     if not table.columns:
-        return f"no table is attached to take the {word} from"
+        return f"{source} has no columns to find a {word} in: attach it as a table"
     listed = ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")  # noqa: PLR2004
     return f"{source} has no {word} (columns: {listed})"
 

@@ -93,8 +93,7 @@ def _begins(piece: _Piece, clause: Clause, before: Clause, asks: Asks, known: fr
         return True
     if not asks(clause.text):
         return False
-    twice = language.BY.search(clause.text) is not None and language.BY.search(before.text) is not None
-    return twice or not _unfinished(before, known)
+    return language.BY.search(before.text) is not None or not _unfinished(before, known)
 
 
 def _unfinished(clause: Clause, known: frozenset[str]) -> bool:

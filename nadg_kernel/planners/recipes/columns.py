@@ -63,9 +63,10 @@ class Table:
     """A schema with its columns sorted by what they can be."""
 
     def __init__(self, schema: DataSchema) -> None:
-        """Text data counts as a table of one column, `text`, one row per line."""
+        """Text data counts as a table of one column, `text`, one row per line; a series as one of a column."""
         lines = schema.kind == "text" and not schema.columns
-        self.columns: tuple[str, ...] = ("text",) if lines else schema.columns
+        named = tuple(name or "values" for name in schema.columns) if schema.kind == "array" else schema.columns
+        self.columns: tuple[str, ...] = ("text",) if lines else named
         self.dtypes: tuple[str, ...] = ("str",) if lines else schema.dtypes
         self.rows = schema.rows
         self.kind = schema.kind

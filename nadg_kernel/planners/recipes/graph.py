@@ -156,9 +156,9 @@ def _collect(job: Job, jobs: Sequence[Job]) -> None:
     able = [o for o in jobs if o is not job and _may_feed(o, job)]
     shows = ("rows",) if job.recipe is None else job.recipe.shows
     rows = [o for o in able if o.stage == "rows"]
-    before = [o for o in able if o.order < job.order]
-    tables = [o for o in before[-1:] if o.stage == "table" and (job.clause.follows or job.clause.refers)]
-    job.source = next(reversed(tables if tables and "rows" not in shows else rows), None)
+    tables = [o for o in able if o.stage == "table" and o.order < job.order]
+    only_table = len(tables) == 1 and (job.clause.follows or job.clause.refers) and "rows" not in shows
+    job.source = next(reversed(tables if only_table else rows), None)
     job.extras = [o for o in able if o.stage in shows and o.stage != "rows" and o is not job.source]
 
 

@@ -61,7 +61,7 @@ class Recipe:
     timeout_s: float = 60
     processes: bool = False
     kind: Literal["python", "prompt"] = "python"
-    data_kinds: tuple[str, ...] = ("frame", "json", "text")
+    data_kinds: tuple[str, ...] = ("frame", "json", "text", "array")
     second: bool = False
     """Whether it joins two tables: `inputs["SECOND"]` is the other one."""
     chain: tuple[str, ...] = ()

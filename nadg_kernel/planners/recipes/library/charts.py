@@ -97,11 +97,24 @@ for title, extra in extras.items():
     table = as_frame(extra)
     numbers = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name].dtype) and name != "rows"]
     others = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name].dtype)]
-    shown = (numbers or ["rows"])[:1]
-    if others and set(shown) <= set(table.columns):
+    shown = (numbers or ["rows"])[0]
+    if not others or shown not in table.columns:
+        continue
+    times = [name for name in others if pd.api.types.is_datetime64_any_dtype(table[name].dtype)]
+    if times:
+        groups = [name for name in others if name not in times]
+        names = (
+            table[groups].astype("string").fillna("(missing)").agg(" / ".join, axis=1) if groups else table.index * 0
+        )
+        lines = go.Figure()
+        for name, part in list(table.groupby(names, sort=False))[:MOST]:
+            values = [None if pd.isna(v) else float(v) for v in part[shown]]
+            lines.add_scatter(x=part[times[0]].astype(str).tolist(), y=values, name=str(name) if groups else shown)
+        result[title] = titled(lines, title, times[0], shown)
+    else:
         few = table.head(MOST)
         names = few[others].astype("string").fillna("(missing)").agg(" / ".join, axis=1)
-        result[title] = titled(bars(names, few[shown[0]]), title, " / ".join(map(str, others)), shown[0])
+        result[title] = titled(bars(names, few[shown]), title, " / ".join(map(str, others)), shown)
 if len(result) < 2:
     missing = frame.isna().sum()
     result["missing values"] = titled(bars(missing.index, missing), "Missing values by column", "column", "rows")
