@@ -30,9 +30,13 @@ class Roster:
         """Nobody is known."""
         self.states: dict[str, WorkerState] = {}
         self._seen: dict[str, tuple[Any, ...]] = {}
+        self._surroundings: dict[str, dict[str, str | None]] = {}
 
     def update(self, state: WorkerState, subtasks: Iterable[Subtask]) -> News:
         """Take a worker's state over. It offers those of the modules that the subtasks import; all if unknown."""
+        before = self.states.get(state.worker_id)
+        if before is None or before.packages != state.packages:
+            self._surroundings[state.worker_id] = {}
         self.states[state.worker_id] = state
         payload: dict[str, Any] = {
             "worker": state.worker_id,
@@ -54,6 +58,7 @@ class Roster:
         """Forget a worker that is no longer there."""
         del self.states[worker_id]
         self._seen.pop(worker_id, None)
+        self._surroundings.pop(worker_id, None)
         payload: dict[str, Any] = {"worker": worker_id, "state": "removed", "capacity": 0, "labels": []}
         return News(payload, payload, new=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.engines.base import AttemptSpec
 from nadg_kernel.model import EventType, Outcome, Permissions
-from nadg_kernel.runner.caching import cache_key, environment
+from nadg_kernel.runner.caching import cache_key
 from nadg_kernel.runner.inputs import InputMissing
 
 if TYPE_CHECKING:
@@ -119,10 +119,8 @@ class Shards:
             end = {"outcome": str(Outcome.FAILED), "worker": start.worker, "seconds": 0.0, "error": detail}
             self._ledger.record(EventType.ATTEMPT_ENDED, *place, end)
             return None
-        if subtask.cacheable and start.worker in self._roster.states:
-            around = environment(subtask.code, self._roster.states[start.worker])
-            if around is not None:
-                payload["key"] = cache_key(spec, around)
+        if subtask.cacheable and (around := self._roster.surroundings(subtask, start.worker)) is not None:
+            payload["key"] = cache_key(spec, around)
         self._ledger.record(EventType.ATTEMPT_INTENDED, *place, payload)
         return spec
 
