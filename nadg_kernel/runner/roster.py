@@ -64,10 +64,19 @@ class Roster:
 
     def environments(self, subtask: Subtask) -> frozenset[str]:
         """The different surroundings that workers who could take it would give its code."""
-        able = [
-            state for state in self.states.values() if needs(subtask) <= labels_offered(state.labels) | _modules(state)
-        ]
-        return frozenset(found for state in able if (found := environment(subtask.code, state)) is not None)
+        needed = needs(subtask)
+        able = [name for name, state in self.states.items() if needed <= labels_offered(state.labels) | _modules(state)]
+        return frozenset(found for name in able if (found := self.surroundings(subtask, name)) is not None)
+
+    def surroundings(self, subtask: Subtask, worker_id: str) -> str | None:
+        """What of a worker could change what the subtask's code gives; None if that, or the worker, is not known."""
+        state = self.states.get(worker_id)
+        if state is None:
+            return None
+        known = self._surroundings[worker_id]
+        if subtask.code not in known:
+            known[subtask.code] = environment(subtask.code, state)
+        return known[subtask.code]
 
 
 def needs(subtask: Subtask) -> frozenset[str]:
