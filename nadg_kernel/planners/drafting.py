@@ -114,6 +114,8 @@ class _Reader:
             instruction = f"{instruction}\n\nCheck: {check}".strip()
         depends = self._refs(item.get("depends_on"), name, only_ids=True)
         inputs = self._refs(item.get("inputs"), name)
+        if kind == "prompt" and not code.strip():  # a split without code: its instruction is the prompt
+            code = "\n\n".join([instruction, *(f"{{{ref}}}" for ref in dict.fromkeys((*inputs, *depends)))]).strip()
         return Subtask(
             id=name,
             title=_text(item.get("title"), _TITLE) or name.replace("_", " ").capitalize(),

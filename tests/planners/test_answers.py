@@ -67,6 +67,12 @@ async def test_answer_of_a_model_never_loses_the_plan(case):
     assert {p.code for p in plan.problems if p.blocks} == kept
 
 
+def test_an_instruction_becomes_a_prompt_with_its_inputs():
+    case = next(case for case in CASES if case["name"].startswith("a prompt of which only"))
+    item = ChatPlanner().read(case["text"], COMMAND, BRIEFING).plan["a"]
+    assert (item.kind, item.code) == ("prompt", "Sum up the reviews.\n\n{reviews}")
+
+
 def test_too_many_subtasks_are_said():
     items = [{"id": f"s{n}", "code": "result = 1"} for n in range(30)]
     pasted = ChatPlanner().read(json.dumps({"subtasks": items}), COMMAND, BRIEFING)
