@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nadg_kernel.stores.facts import micros
+from nadg_kernel.stores.facts import DAY, micros
 from nadg_kernel.stores.owners import this_owner
 from nadg_kernel.stores.sqlite import SqliteStore
 
@@ -52,7 +52,7 @@ def fill(path: Path) -> None:
                     outcome = made.choices(["succeeded", "failed", "lost", "timed_out"], [90, 5, 4, 1])[0]
                     end = at + int(seconds * 1e6)
                     attempts.append((f"run-{run}", name, number, f"{run}-{subtask}-{number}", 1,
-                        f"worker-{made.randrange(40)}", outcome, at, at, end, seconds))  # fmt: skip
+                        f"worker-{made.randrange(40)}", outcome, at, at, end, end // DAY, seconds))  # fmt: skip
             connection.executemany(
                 """insert into subtasks (run_id, subtask, title, position, created_at, state, worker, started_at,
                 ended_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -60,7 +60,7 @@ def fill(path: Path) -> None:
             )
             connection.executemany(
                 """insert into attempts (run_id, subtask, shard, attempt_id, number, worker, outcome, intended_at,
-                started_at, ended_at, seconds) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                started_at, ended_at, ended_day, seconds) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 attempts,
             )
         connection.execute("commit")

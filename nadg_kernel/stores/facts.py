@@ -16,6 +16,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 """Run states that `unfinished` leaves out and `prune` may delete."""
 ERROR_CHARS = 2_000
+DAY = 86_400_000_000
+"""Microseconds."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _BLOB = re.compile(r'"sha256":"([0-9a-f]{64})"')

@@ -180,16 +180,15 @@ FRAME: dict[str, Frame] = {
         source="attempts a",
         columns=_columns(
             "day:time worker outcome count:int mean_seconds:float max_seconds:float",
-            day="(ended_at / 86400000000) * 86400000000",
+            day="ended_day * 86400000000",
             count="count(*)",
             mean_seconds="avg(seconds)",
             max_seconds="max(seconds)",
         ),
-        filters={"since": "ended_at / 86400000000", "until": "ended_at / 86400000000", "worker": "worker"}
-        | {"outcome": "outcome"},
-        order="ended_at / 86400000000 desc, worker, outcome",
-        where="outcome is not null",
-        group="ended_at / 86400000000, worker, outcome",
+        filters={"since": "ended_day", "until": "ended_day", "worker": "worker"} | {"outcome": "outcome"},
+        order="ended_day desc, worker, outcome",
+        where="ended_day is not null",
+        group="ended_day, worker, outcome",
     ),
 }
 

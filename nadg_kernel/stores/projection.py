@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import Event, EventType, Plan
-from nadg_kernel.stores.facts import ENDED, blobs_in, clean, edit_rows, micros
+from nadg_kernel.stores.facts import DAY, ENDED, blobs_in, clean, edit_rows, micros
 from nadg_kernel.stores.records import EVENT_COLUMNS
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def _ended(connection: sqlite3.Connection, event: Event, found: dict[str, Any]) 
     if seconds is None and row[2] is not None:
         seconds = (at - row[2]) / 1e6
     connection.execute(
-        f"""update attempts set outcome = ?, worker = ?, ended_at = ?, seconds = ?, error = ?, memory_mb = ?, cpu_s = ?,
-        prompt_tokens = ?, output_tokens = ? where {_THIS_ATTEMPT}""",  # noqa: S608
+        f"""update attempts set outcome = ?, worker = ?, ended_at = ?, ended_day = ?, seconds = ?, error = ?,
+        memory_mb = ?, cpu_s = ?, prompt_tokens = ?, output_tokens = ? where {_THIS_ATTEMPT}""",  # noqa: S608
         (
-            *(outcome, worker, at, seconds, found["error"], found["memory_mb"], found["cpu_s"]),
-            *(found["prompt_tokens"], found["output_tokens"], *key),
+            *(outcome, worker, at, at // DAY if outcome else None, seconds, found["error"]),
+            *(found["memory_mb"], found["cpu_s"], found["prompt_tokens"], found["output_tokens"], *key),
         ),
     )
     connection.execute(_SHARD, key[:3])

@@ -200,7 +200,23 @@ async def test_migrations_run_once_and_keep_what_is_there(tmp_path, monkeypatch)
         await store.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("select colour from runs").fetchall() == [("red",)]
-        assert connection.execute("pragma user_version").fetchone() == (2,)
+        assert connection.execute("pragma user_version").fetchone() == (len(schema.MIGRATIONS),)
+
+
+async def test_a_history_of_the_first_schema_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "nadg.db"
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in schema.FIRST:
+            connection.execute(statement)
+        connection.execute("pragma user_version = 1")
+        connection.execute("insert into runs values ('r1', 'c', 'failed', 0, 'd', 1, '{}', 0, 0, 1, 0, '', '', 0, 1)")
+        values = "('r1', 's', 0, 'a', 'w1', 'failed', 1, 86400000001, 2.0)"
+        names = "run_id, subtask, shard, attempt_id, worker, outcome, intended_at, ended_at, seconds"
+        connection.execute(f"insert into attempts ({names}) values {values}")
+        connection.commit()
+    async with opened(SqliteStore(path)) as store:
+        (only,) = await rows(store, "summary")
+        assert (only["day"].isoformat(), only["count"]) == ("1970-01-02T00:00:00+00:00", 1)
 
 
 async def test_a_failed_migration_changes_nothing(tmp_path, monkeypatch):
