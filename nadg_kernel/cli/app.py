@@ -35,6 +35,15 @@ _Data = Annotated[
 ]
 
 
+_Json = Annotated[str, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")]
+_Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write results and charts as one offline HTML page.")
+]
+_Timeout = Annotated[
+    float | None, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Cancel the run after this long.")
+]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit code. Never shows a traceback of this package."""
     prepare_streams()
@@ -94,23 +103,18 @@ def run_command(
         Path | None, typer.Option("--plan", metavar="FILE", help="Run this plan file instead of drafting.")
     ] = None,
     approve: Annotated[bool, typer.Option("--approve", help="Approve the plan as shown, without asking.")] = False,
-    json_file: Annotated[
-        str, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")
-    ] = "",
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write results and charts as one offline HTML page.")
-    ] = None,
+    json_file: _Json = "",
+    html: _Html = None,
     save_plan: Annotated[
         Path | None, typer.Option("--save-plan", metavar="FILE", help="Write the plan file, draft or approved.")
     ] = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Cancel the run after this long.")
-    ] = None,
+    timeout: _Timeout = None,
 ) -> int:
     """Draft a plan for a command (or take a plan file), show it, and run it once it is approved.
 
     Exit code: 0 if every subtask ended succeeded or cached, 1 if not, 2 if the input was no good.
     """
+    from nadg_kernel.cli.following import Outputs
     from nadg_kernel.cli.run import Options, run
 
     return run(
@@ -119,12 +123,28 @@ def run_command(
             data=tuple(data or ()),
             plan=plan,
             approve=approve,
-            json_file=json_file,
-            html=html,
             save_plan=save_plan,
-            timeout=timeout,
+            outputs=Outputs(json_file=json_file, html=html, timeout=timeout),
         )
     )
+
+
+@app.command("resume")
+def resume_command(
+    run_id: Annotated[str | None, typer.Argument(metavar="RUN_ID", help="Which run.", show_default=False)] = None,
+    *,
+    json_file: _Json = "",
+    html: _Html = None,
+    timeout: _Timeout = None,
+) -> int:
+    """Go on with a run that was left or interrupted: what is finished is kept. Without RUN_ID: list what there is.
+
+    Exit codes as for run.
+    """
+    from nadg_kernel.cli.following import Outputs
+    from nadg_kernel.cli.resume import resume
+
+    return resume(run_id, Outputs(json_file=json_file, html=html, timeout=timeout))
 
 
 @app.command("lab")

@@ -124,7 +124,7 @@ def test_ctrl_c_twice_leaves_the_run_to_be_resumed(terminal, slow_plan, nadg):
     here.until("Cancel the run?")
     here.interrupt()
     assert here.end() == 130
-    assert re.search(r"left run (\S+) as it is; Grid\(\)\.resume\('\1'\) goes on with it", here.text)
+    assert re.search(r"left run (\S+) as it is; `nadg resume \1` goes on with it", here.text)
     assert "Traceback" not in here.text
 
 
