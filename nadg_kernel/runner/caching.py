@@ -36,20 +36,22 @@ def imported_modules(code: str) -> frozenset[str]:
     """
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):  # the last for code nested too deeply
         return frozenset()
     return frozenset(name for name in _imports(tree) if name not in sys.stdlib_module_names)
 
 
-def _imports(node: ast.AST) -> Iterator[str]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            if child.module and not child.level:
-                yield child.module.partition(".")[0]
-        elif not (isinstance(child, ast.Try) and child.handlers):
-            yield from _imports(child)
+def _imports(tree: ast.AST) -> Iterator[str]:
+    todo = [tree]
+    while todo:
+        for child in ast.iter_child_nodes(todo.pop()):
+            if isinstance(child, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                if child.module and not child.level:
+                    yield child.module.partition(".")[0]
+            elif not (isinstance(child, ast.Try) and child.handlers):
+                todo.append(child)
 
 
 def environment(code: str, worker: WorkerState) -> str | None:
