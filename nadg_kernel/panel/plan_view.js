@@ -499,7 +499,7 @@ function drawOutput(ui, item) {
   const final = ["succeeded", "cached", "failed", "skipped", "cancelled"].includes(row.state);
   const actions = h("div", { class: "nadg-act" });
   if (final) { if (row.state !== "skipped") actions.append(act("Rerun", "rerun")); }
-  else {
+  else if (["running", "paused"].includes(run?.state)) {
     if (row.state === "held") actions.append(act("Release", "release"));
     else if (row.state !== "running") actions.append(act("Hold", "hold"));
     if (row.state !== "running") actions.append(act("Skip", "skip"));
@@ -512,7 +512,7 @@ function drawOutput(ui, item) {
   fact("attempts", out.attempts > Math.max(1, row.shards?.length ?? 0) ? out.attempts : "");
   fact("ran", seconds(out.seconds));
   fact("memory", out.memory_mb ? `${out.memory_mb} MB` : "");
-  fact("layers", (out.layers ?? []).join(", "));
+  fact("sandbox", (out.layers ?? []).join(", "));
   const parts = [];
   if (out.error) {
     const { type, message, line, traceback, hint } = out.error;
