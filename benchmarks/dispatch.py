@@ -1,14 +1,11 @@
-"""Dispatch: the same shards through the grid's engine, confined, and through what people use, without isolation."""
+"""Dispatch of the same shards: the grid's engine, confined, beside what people use, without isolation."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
-import platform
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -17,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.report import TIMES, Row, at_least, run
 from nadg_kernel import values
 from nadg_kernel.engines.base import AttemptSpec
 from nadg_kernel.engines.http import HttpEngine
@@ -102,7 +100,7 @@ class Rate:
         self.per_second, self.alone_ms = per_second, alone_ms
 
 
-async def grid_rates() -> dict[str, Rate]:
+async def grid_rates(loads: tuple[Load, ...]) -> dict[str, Rate]:
     """Through HttpEngine on local workers, with every layer of the sandbox that this machine has."""
     blobs = Memory()
     engine = HttpEngine([], blobs)
@@ -120,7 +118,7 @@ async def grid_rates() -> dict[str, Rate]:
         names = [item.worker_id for item in local.endpoints]
         assert len(names) == WORKERS, local.failures
         try:
-            return {load.name: await _grid_rate(engine, blobs, names, load) for load in LOADS}
+            return {load.name: await _grid_rate(engine, blobs, names, load) for load in loads}
         finally:
             await local.close()
             await engine.close()
@@ -163,16 +161,16 @@ def _put(blobs: Memory, data: bytes) -> None:
     blobs.put(data)
 
 
-def pool_rates() -> dict[str, Rate]:
+def pool_rates(loads: tuple[Load, ...]) -> dict[str, Rate]:
     """Through a ProcessPoolExecutor of as many processes."""
     with ProcessPoolExecutor(WORKERS) as pool:
         return {
             load.name: _rate(load, lambda load: pool.submit(load.call, load.data), lambda f: f.result(), _wait_futures)
-            for load in LOADS
+            for load in loads
         }
 
 
-def dask_rates() -> dict[str, Rate] | None:
+def dask_rates(loads: tuple[Load, ...]) -> dict[str, Rate] | None:
     """Through dask.distributed on as many single-threaded worker processes; None if it is not installed."""
     try:
         from distributed import Client, LocalCluster
@@ -191,7 +189,7 @@ def dask_rates() -> dict[str, Rate] | None:
         def submit(load: Load) -> object:
             return client.submit(load.call, load.data, pure=False)
 
-        return {load.name: _rate(load, submit, lambda future: future.result(), first) for load in LOADS}
+        return {load.name: _rate(load, submit, lambda future: future.result(), first) for load in loads}
 
 
 def _rate(
@@ -222,29 +220,29 @@ def _wait_futures(flying: set[object]) -> tuple[set[object], set[object]]:
     return set(done), set(rest)
 
 
-def main() -> int:
-    """Print the table; 1 if the bar against dask is missed."""
+def rows(quick: bool) -> list[Row]:  # noqa: FBT001 - the common interface
+    """Each load through each engine, ours over dask's; the bar is for the trivial load."""
     warnings.simplefilter("ignore")
-    rates = {
-        "grid (confined)": asyncio.run(grid_rates()),
-        "dask.distributed": dask_rates(),
-        "ProcessPoolExecutor": pool_rates(),
-    }
-    print(f"dispatch on {platform.node() or 'this machine'}: {os.cpu_count()} CPUs, {WORKERS} workers")
-    print(f"  {'':22}" + "".join(f"{load.name:>26}" for load in LOADS))
-    for name, found in rates.items():
-        cells = "".join(
-            f"{found[load.name].per_second:12.1f}/s {found[load.name].alone_ms:8.1f} ms" if found else f"{'-':>24}"
-            for load in LOADS
-        )
-        print(f"  {name:22}{cells}")
-    grid, dask = rates["grid (confined)"], rates["dask.distributed"]
-    assert grid is not None
-    ratio = grid["trivial"].per_second / dask["trivial"].per_second if dask else None
-    print(f"  trivial, {IN_FLIGHT} in flight, grid over dask: {ratio and round(ratio, 2)}   (bar {BAR_DASK})")
-    print(json.dumps({"bench": "dispatch", "grid_over_dask": ratio}))
-    return 1 if ratio is not None and ratio < BAR_DASK else 0
+    loads = tuple(replace(load, count=max(load.count // 10, 4)) for load in LOADS) if quick else LOADS
+    grid, dask, pool = asyncio.run(grid_rates(loads)), dask_rates(loads), pool_rates(loads)
+    found = []
+    for load in loads:
+        name, rate = load.name, grid[load.name]
+        bar = at_least(BAR_DASK, TIMES) if load.call is trivial else None
+        beside = "over dask.distributed" if dask else "dask.distributed is not installed"
+        found.append(
+            Row(
+                what=f"{name}, {IN_FLIGHT} in flight: grid, confined", measured=rate.per_second, unit="/s", bar=bar,
+                ratio=rate.per_second / dask[name].per_second if dask else None,
+                note=f"{beside}; {rate.alone_ms:.1f} ms alone",
+            )
+        )  # fmt: skip
+        for engine, rates in (("dask.distributed", dask), ("ProcessPoolExecutor", pool)):
+            if rates:
+                what, alone = f"{name}, {IN_FLIGHT} in flight: {engine}", f"{rates[name].alone_ms:.1f} ms alone"
+                found.append(Row(what=what, measured=rates[name].per_second, unit="/s", note=alone))
+    return found
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run(__doc__, rows))

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from benchmarks.report import Row, at_most, run
 from nadg_kernel.registry import AT_ONCE, Registry
 from nadg_kernel.stores.base import WorkerRow
 from nadg_kernel.stores.sqlite import SqliteStore
@@ -20,7 +21,7 @@ from nadg_kernel.stores.sqlite import SqliteStore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-WORKERS = 1_000
+WORKERS, QUICK_WORKERS = 1_000, 100
 BAR_S = 5.0
 ROUNDS = 3
 
@@ -56,29 +57,29 @@ class Answer(asyncio.Protocol):
             self._transport.write(self._answer)
 
 
-async def serve() -> None:
+async def serve(workers: int) -> None:
     """Answer /health on a port for each worker, until stdin closes; prints the ports first."""
-    _allow_files()
+    _allow_files(4 * workers)
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(Answer, "127.0.0.1", 0) for _ in range(WORKERS)]
+    servers = [await loop.create_server(Answer, "127.0.0.1", 0) for _ in range(workers)]
     print(json.dumps([server.sockets[0].getsockname()[1] for server in servers]), flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
-def _allow_files() -> None:
+def _allow_files(count: int) -> None:
     """A thousand sockets listen; the usual limit is 1,024 files."""
     with contextlib.suppress(ImportError, ValueError):
         import resource
 
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 4 * WORKERS if most == resource.RLIM_INFINITY else min(4 * WORKERS, most)
+        wanted = count if most == resource.RLIM_INFINITY else min(count, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 @contextlib.contextmanager
-def served() -> Iterator[list[int]]:
+def served(workers: int) -> Iterator[list[int]]:
     """The ports of a process that serves all workers."""
-    command = [sys.executable, "-m", "benchmarks.heartbeat", "serve"]
+    command = [sys.executable, "-m", "benchmarks.heartbeat", "serve", str(workers)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert process.stdin is not None
     assert process.stdout is not None
@@ -107,24 +108,29 @@ async def beats(folder: Path, ports: Sequence[int]) -> tuple[list[float], float,
         answers += [beat.seconds for beat in found if beat.seconds is not None]
     busy = (time.process_time() - busy) / ROUNDS
     assert {row.status for row in await store.workers()} == {"active"}
-    assert len(answers) == ROUNDS * WORKERS
+    assert len(answers) == ROUNDS * len(ports)
     await store.close()
     return took, busy, statistics.median(answers)
 
 
-def main() -> int:
-    """Print the table; gives the exit code, 0 when the bar is met."""
-    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name, served() as ports:
+def rows(quick: bool) -> list[Row]:  # noqa: FBT001 - the common interface
+    """A heartbeat, its processor time and an answer."""
+    workers = QUICK_WORKERS if quick else WORKERS
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name, served(workers) as ports:
         took, busy, answer = asyncio.run(beats(Path(name), ports))
-    print(f"heartbeat, {WORKERS:,} workers served by one process on loopback, {AT_ONCE} at a time, SQLite")
-    print(f"  asked and written in one batch, median of {ROUNDS}   {statistics.median(took):6.2f} s")
-    print(f"  the slowest of them                        {max(took):6.2f} s")
-    print(f"  processor time of one, without the server  {busy:6.2f} s")
-    print(f"  an answer, median                          {answer * 1000:6.1f} ms")
-    met = statistics.median(took) <= BAR_S
-    print(f"  bar: at most {BAR_S:g} s: {'met' if met else 'MISSED'}")
-    return 0 if met else 1
+    return [
+        Row(
+            what=f"{workers:,} workers asked and written in one batch, median of {ROUNDS}",
+            measured=statistics.median(took), unit="s", bar=at_most(BAR_S, "s"),
+            note=f"slowest {max(took):.2f} s, {AT_ONCE} asked at a time",
+        ),
+        Row(what="processor time of one, without the server", measured=busy, unit="s"),
+        Row(what="an answer, median", measured=answer * 1000, unit="ms"),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(serve()) if sys.argv[1:] == ["serve"] else main())
+    if sys.argv[1:2] == ["serve"]:
+        asyncio.run(serve(int(sys.argv[2])))
+    else:
+        raise SystemExit(run(__doc__, rows))

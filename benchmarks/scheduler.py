@@ -7,20 +7,19 @@ Bar: 100,000 subtasks on 100 workers, in memory, at most 50 microseconds a subta
 from __future__ import annotations
 
 import gc
-import json
 import statistics
-import sys
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from benchmarks.report import TIMES, Row, at_most, run
 from nadg_kernel.model import Event, EventType, Plan, RunState, Subtask
 from nadg_kernel.scheduler import Scheduler, Start
 
 WORKERS = 100
 CAPACITY = 4
-SMALL, LARGE = 1_000, 100_000
+SMALL, LARGE, QUICK_LARGE = 1_000, 100_000, 10_000
 BAR_US, BAR_RATIO = 50.0, 1.6
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -101,16 +100,20 @@ def measure(small: int = SMALL, large: int = LARGE) -> Cost:
     return Cost(small_us=statistics.median(before + after) / small * 1e6, large_us=whole / large * 1e6)
 
 
-def main() -> int:
-    """Print the table; 1 if a bar is missed."""
-    cost = measure()
-    print(f"scheduler, {WORKERS} workers of {CAPACITY}")
-    print(f"  {SMALL:>7,} subtasks  {cost.small_us:6.1f} us a subtask")
-    print(f"  {LARGE:>7,} subtasks  {cost.large_us:6.1f} us a subtask   (bar {BAR_US})")
-    print(f"  ratio             {cost.ratio:6.2f}                 (bar {BAR_RATIO})")
-    print(json.dumps({"bench": "scheduler", **asdict(cost), "ratio": cost.ratio}))
-    return 0 if cost.large_us <= BAR_US and cost.ratio <= BAR_RATIO else 1
+def rows(quick: bool) -> list[Row]:  # noqa: FBT001 - the common interface
+    """The cost at the large size against both bars."""
+    large = QUICK_LARGE if quick else LARGE
+    cost = measure(large=large)
+    unit, what = "us a subtask", f"{large:,} subtasks on {WORKERS} workers of {CAPACITY}"
+    return [
+        Row(what=f"{SMALL:,} subtasks on {WORKERS} workers of {CAPACITY}", measured=cost.small_us, unit=unit),
+        Row(what=what, measured=cost.large_us, unit=unit, bar=at_most(BAR_US, unit)),
+        Row(
+            what="the same, growth", measured=cost.large_us, unit=unit, bar=at_most(BAR_RATIO, TIMES), ratio=cost.ratio,
+            note=f"over the cost at {SMALL:,}",
+        ),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run(__doc__, rows))
