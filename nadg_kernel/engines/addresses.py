@@ -78,6 +78,8 @@ def parse_origin(url: str) -> Origin:
 
 def _canonical_host(host: str) -> str:
     literal = as_ip(host)
+    if isinstance(literal, ipaddress.IPv6Address) and literal.ipv4_mapped is not None:
+        return str(literal.ipv4_mapped)  # Python versions spell it differently, and tokens are made over the spelling
     if literal is not None:
         return str(literal)
     try:

@@ -37,6 +37,7 @@ from tests.support import fault_server as faults
         ("http://127.0.0.1:7860/", "http://127.0.0.1:7860"),
         ("http://localhost:80", "http://localhost"),
         ("http://[::1]:5", "http://[::1]:5"),
+        ("http://[::ffff:127.0.0.1]:5", "http://127.0.0.1:5"),
         ("https://user-space.hf.space", "https://user-space.hf.space"),
         (" https://a_b.example ", "https://a_b.example"),
     ],

@@ -331,6 +331,17 @@ class TestBlobs:
         assert (await end_of(engine.submit(spec(inputs={"x": self.ref()}))))["outcome"] == "succeeded"
         assert len(server.calls_of("PUT")) == 2
 
+    async def test_a_restarted_worker_is_given_everything_again(self, server, engine, blobs):
+        blobs.put(BLOB)
+        server.script("PUT", "/blobs", faults.answer(204, b""))
+        server.script("POST", "/execute", raw(ANSWER), raw(ANSWER.replace(b"a1", b"a2").replace(b"boot-1", b"boot-2")))
+        await until(engine, "w", lambda state: state.health is WorkerHealth.READY)
+        assert (await end_of(engine.submit(spec("a1", inputs={"x": self.ref()}))))["outcome"] == "succeeded"
+        server.boot_id = "boot-2"
+        await until(engine, "w", lambda state: state.boot_id == "boot-2")
+        assert (await end_of(engine.submit(spec("a2", inputs={"x": self.ref()}))))["outcome"] == "succeeded"
+        assert len(server.calls_of("PUT")) == 2
+
     async def test_not_for_ever(self, server, engine, blobs):
         blobs.put(BLOB)
         server.script("PUT", "/blobs", faults.answer(204, b""))
