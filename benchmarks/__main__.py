@@ -100,10 +100,11 @@ def summary(findings: Sequence[Finding]) -> str:
         if row.verdict == NOT_MET and row.bar:
             ratio = row.bar.unit == TIMES
             value = figure(row.ratio, TIMES) if ratio else figure(row.measured, row.unit)
-            lines.append(f"  {NOT_MET:15} {name}: {row.what}: {value}, bar {row.bar}")
+            over = f" {row.note}" if ratio else ""
+            lines.append(f"  {NOT_MET:15} {name}: {row.what}: {value}{over}, bar {row.bar}")
     for name, row in judged:
         if row.verdict == NOT_COMPARABLE:
-            lines.append(f"  {NOT_COMPARABLE:15} {name}: {row.what}: {row.why_not or row.note}")
+            lines.append(f"  {NOT_COMPARABLE:15} {name}: {row.what}, {row.bar}: {row.why_not or row.note}")
     lines += [f"  {'broken':15} {finding.name}: {finding.broken}" for finding in broken]
     return "\n".join(lines)
 

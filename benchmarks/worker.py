@@ -1,4 +1,4 @@
-"""The worker against what people use: a confined attempt over HTTP beside a bare fork, dask, a pool, `python -c`.
+"""The worker beside what people use: a confined attempt over HTTP, a bare fork, dask, a pool, `python -c`.
 
 Everything is measured in one run on one machine, in turns, because only ratios carry over to another one.
 """
@@ -9,24 +9,24 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.report import TIMES, Row, at_least, at_most, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 WORKER = Path(__file__).resolve().parents[1] / "worker-node"
 CODE = "result = 1 + 1"
-ROUNDS, PER_ROUND = 10, 40
-IN_FLIGHT, TOGETHER = 8, 600
-SPAWNS = 8
+IN_FLIGHT = 8
 LATENCY_BAR, DASK_BAR, SPAWN_BAR = 1.0, 1.1, 40.0
 
 FORKS = """
@@ -55,6 +55,19 @@ async def execute(body: dict) -> dict:
     return {"status": "completed", "output": body["task"]}
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
 """
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How often everything is done."""
+
+    rounds: int = 10
+    per_round: int = 40
+    together: int = 600
+    spawns: int = 8
+
+
+QUICK = Sizes(rounds=2, per_round=10, together=80, spawns=2)
 
 
 class Client:
@@ -150,19 +163,22 @@ def nothing(number: int) -> int:
     return number + 1
 
 
-def pool_rate() -> float:
+def pool_rate(together: int) -> float:
     """ProcessPoolExecutor: two processes that live on, nothing confined."""
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(nothing, range(20)))
         begun = time.perf_counter()
-        list(pool.map(nothing, range(TOGETHER)))
-        return TOGETHER / (time.perf_counter() - begun)
+        list(pool.map(nothing, range(together)))
+        return together / (time.perf_counter() - begun)
 
 
-async def dask_rate() -> float:
-    """dask.distributed: two processes that live on, nothing confined, eight in flight."""
-    from distributed import Client as DaskClient
-    from distributed import LocalCluster
+async def dask_rate(together: int) -> float | None:
+    """dask.distributed: two processes that live on, nothing confined, eight in flight; None if not installed."""
+    try:
+        from distributed import Client as DaskClient
+        from distributed import LocalCluster
+    except ImportError:
+        return None
 
     async with (
         LocalCluster(
@@ -170,7 +186,7 @@ async def dask_rate() -> float:
         ) as cluster,
         DaskClient(cluster, asynchronous=True) as client,
     ):
-        left = iter(range(TOGETHER))
+        left = iter(range(together))
 
         async def work() -> None:
             for number in left:
@@ -179,48 +195,77 @@ async def dask_rate() -> float:
         await client.submit(nothing, 0, pure=False)
         begun = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
-        return TOGETHER / (time.perf_counter() - begun)
+        return together / (time.perf_counter() - begun)
 
 
-def spawn_rate() -> float:
+def spawn_rate(spawns: int) -> float:
     """A fresh interpreter that imports numpy and pandas, per task."""
     begun = time.perf_counter()
-    for _ in range(SPAWNS):
+    for _ in range(spawns):
         subprocess.run([sys.executable, "-c", f"import numpy, pandas; {CODE}"], check=True)  # noqa: S603
-    return SPAWNS / (time.perf_counter() - begun)
+    return spawns / (time.perf_counter() - begun)
 
 
-async def measure(ports: tuple[int, int]) -> dict[str, float]:
-    """All numbers: latencies in milliseconds, rates per second."""
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """All numbers: medians in milliseconds, rates a second; `missing` names the layers that are not active here."""
+
+    fork: float
+    trivial: float
+    isolated: float
+    paused: float
+    together: float
+    dask: float | None
+    pool: float
+    spawn: float
+    missing: str
+
+
+async def measure(ports: tuple[int, int], sizes: Sizes) -> Found:
+    """Everything, in turns."""
     trivial_port, worker_port = ports
     environment = {"PORT": str(worker_port), "NADG_CAPACITY": str(IN_FLIGHT), "NADG_PRELOAD": "numpy,pandas"}
     forked: list[float] = []
     trivial: list[float] = []
     isolated: list[float] = []
-    found: dict[str, float] = {}
     async with (
         server("-c", TRIVIAL, str(trivial_port), port=trivial_port),
         server(str(WORKER / "main.py"), env=environment, port=worker_port),
     ):
+        missing = await asyncio.to_thread(missing_layers, worker_port)
         clients = [Client(*await asyncio.open_connection("127.0.0.1", worker_port), worker_port) for _ in range(8)]
         simple = Client(*await asyncio.open_connection("127.0.0.1", trivial_port), trivial_port)
         await timed(clients[0].execute, 50)
         with forker() as forks:
-            for _ in range(ROUNDS):
-                forked += await asyncio.to_thread(forks, PER_ROUND)
-                trivial += await timed(simple.execute, PER_ROUND)
-                isolated += await timed(clients[0].execute, PER_ROUND)
-            paused = await timed(clients[0].execute, PER_ROUND, pause_s=0.01)
-        found["worker, 8 in flight"] = await rate(clients, TOGETHER)
+            for _ in range(sizes.rounds):
+                forked += await asyncio.to_thread(forks, sizes.per_round)
+                trivial += await timed(simple.execute, sizes.per_round)
+                isolated += await timed(clients[0].execute, sizes.per_round)
+            paused = await timed(clients[0].execute, sizes.per_round, pause_s=0.01)
+        together = await rate(clients, sizes.together)
         for client in (*clients, simple):
             client.close()
-    for name, spent in (("bare fork", forked), ("trivial round trip", trivial), ("isolated attempt", isolated)):
-        found[name] = statistics.median(spent) * 1000
-    found["isolated attempt, 10 ms between"] = statistics.median(paused) * 1000
-    found["dask.distributed, 8 in flight"] = await dask_rate()
-    found["ProcessPoolExecutor"] = await asyncio.to_thread(pool_rate)
-    found["python -c with numpy and pandas"] = await asyncio.to_thread(spawn_rate)
-    return found
+    return Found(
+        fork=statistics.median(forked) * 1000,
+        trivial=statistics.median(trivial) * 1000,
+        isolated=statistics.median(isolated) * 1000,
+        paused=statistics.median(paused) * 1000,
+        together=together,
+        dask=await dask_rate(sizes.together),
+        pool=await asyncio.to_thread(pool_rate, sizes.together),
+        spawn=await asyncio.to_thread(spawn_rate, sizes.spawns),
+        missing=missing,
+    )
+
+
+def missing_layers(port: int) -> str:
+    """The sandbox's layers that this machine lacks, by name."""
+    import urllib.request
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+    with opener.open(f"http://127.0.0.1:{port}/health", timeout=30) as answer:
+        layers = json.load(answer)["sandbox"]
+    return ", ".join(name for name, state in layers.items() if not state.startswith("active"))
 
 
 def free_ports() -> tuple[int, int]:
@@ -231,26 +276,37 @@ def free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
-def main() -> int:
-    """Print the table; gives the exit code, 0 when the bars are met."""
+def rows(quick: bool) -> list[Row]:  # noqa: FBT001 - the common interface
+    """The three bars, and what else people use."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        found = asyncio.run(measure(free_ports()))
-    print(f"worker, on {platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}")
-    for name, value in found.items():
-        unit = "per second" if "flight" in name or "Executor" in name or "python -c" in name else "ms p50"
-        print(f"  {name:34} {value:9.2f} {unit}")
-    latency = found["isolated attempt"] / (found["bare fork"] + found["trivial round trip"])
-    beside_dask = found["worker, 8 in flight"] / found["dask.distributed, 8 in flight"]
-    beside_spawn = found["worker, 8 in flight"] / found["python -c with numpy and pandas"]
-    bars = [
-        ("isolated p50 / (bare fork + trivial round trip)", latency, latency <= LATENCY_BAR, f"at most {LATENCY_BAR}"),
-        ("attempts/s / dask.distributed", beside_dask, beside_dask >= DASK_BAR, f"at least {DASK_BAR}"),
-        ("attempts/s / python -c", beside_spawn, beside_spawn >= SPAWN_BAR, f"at least {SPAWN_BAR}"),
-    ]
-    for name, value, met, bar in bars:
-        print(f"  {name:50} {value:6.2f} x  (bar: {bar}) {'met' if met else 'MISSED'}")
-    return 0 if all(met for _, _, met, _ in bars) else 1
+        found = asyncio.run(measure(free_ports(), QUICK if quick else Sizes()))
+    bare, many = found.fork + found.trivial, f"{IN_FLIGHT} in flight"
+    why_not = f"the bar is for all layers; not active here: {found.missing}" if found.missing else ""
+    return [
+        Row(what="fork of a process with numpy and pandas, p50", measured=found.fork, unit="ms"),
+        Row(what="trivial round trip over the same HTTP stack, p50", measured=found.trivial, unit="ms"),
+        Row(
+            what="isolated attempt, p50", measured=found.isolated, unit="ms", bar=at_most(LATENCY_BAR, TIMES),
+            ratio=found.isolated / bare, note="over fork and round trip", why_not=why_not,
+        ),
+        Row(
+            what="isolated attempt, 10 ms between, p50", measured=found.paused, unit="ms", ratio=found.paused / bare,
+            note="over fork and round trip",
+        ),
+        Row(
+            what=f"worker, {many}", measured=found.together, unit="/s", bar=at_least(DASK_BAR, TIMES),
+            ratio=found.together / found.dask if found.dask else None, why_not=why_not,
+            note="over dask.distributed" if found.dask else "dask.distributed is not installed",
+        ),
+        Row(
+            what=f"worker, {many}", measured=found.together, unit="/s", bar=at_least(SPAWN_BAR, TIMES),
+            ratio=found.together / found.spawn, note="over python -c", why_not=why_not,
+        ),
+        Row(what=f"dask.distributed, 2 workers, {many}, not isolated", measured=found.dask, unit="/s"),
+        Row(what="ProcessPoolExecutor, 2 processes, not isolated", measured=found.pool, unit="/s"),
+        Row(what='python -c "import numpy, pandas" per task', measured=found.spawn, unit="/s"),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run(__doc__, rows))
