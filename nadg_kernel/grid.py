@@ -355,8 +355,10 @@ class Grid:
         return run
 
     async def _resumed(self, run_id: str, plan: Plan) -> Run:
-        history = [event async for event in self.store.read(run_id)]
+        # Only what is read after the claim is all: until then the old owner may write, here or on another machine.
         epoch = await self.store.claim(run_id, this_owner())
+        plan = await self.store.get_plan(run_id) or plan
+        history = [event async for event in self.store.read(run_id)]
         begun = [event.payload for event in history if event.type is EventType.RUN_STARTED]
         refs = dict(begun[-1].get("data") or {}) if begun else {}
         run = self._made(run_id, plan, refs, epoch=epoch, history=history)
