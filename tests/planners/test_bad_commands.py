@@ -29,6 +29,12 @@ def test_empty_command_says_what_to_type(text):
         draft(text)
 
 
+@pytest.mark.parametrize("text", ["Hello", "Thank you!", "help", "What can you do?", "??"])
+def test_nothing_asked_says_what_there_is(text):
+    with pytest.raises(PlannerError, match=r"sentiment.*for example: Analyze|command is empty"):
+        draft(text)
+
+
 @pytest.mark.parametrize("text", ["No charts.", "Do not write a report", "without any charts or reports"])
 def test_only_what_is_not_wanted(text):
     with pytest.raises(PlannerError, match="only says what is not wanted"):

@@ -40,7 +40,7 @@ def constants(code):
 def test_the_corpus_is_large_enough():
     assert len(CORPUS["commands"]) >= 40
     assert len({command["text"] for command in CORPUS["commands"]}) >= 40
-    assert len(SCHEMAS) == 4
+    assert len(SCHEMAS) >= 4
 
 
 @pytest.mark.parametrize("case", CORPUS["commands"], ids=[case["text"][:60] for case in CORPUS["commands"]])

@@ -89,7 +89,12 @@ def split(command: str, asks: Asks, known: frozenset[str] = frozenset()) -> list
 
 def _begins(piece: _Piece, clause: Clause, before: Clause, asks: Asks, known: frozenset[str]) -> bool:
     """Whether words are a job of their own; else they belong to the clause before ("price | and quantity")."""
-    if piece.sentence or piece.negated or clause.verb or clause.follows or before.negated:
+    if piece.sentence or piece.negated or clause.follows or before.negated:
+        return True
+    bare = set(clause.words) - language.STOPWORDS
+    if bare <= known and not language.BY.search(clause.text):  # "tip | and total bill"
+        return False
+    if clause.verb:
         return True
     if not asks(clause.text):
         return False

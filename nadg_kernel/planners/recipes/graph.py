@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nadg_kernel.model import DataSchema
 from nadg_kernel.planners.recipes.clauses import Clause
 from nadg_kernel.planners.recipes.columns import Table
+from nadg_kernel.planners.recipes.language import CHANGES_ROWS
 from nadg_kernel.planners.recipes.recipe import Recipe
 from nadg_kernel.planners.recipes.words import contains, folded, spans, split_name
 
@@ -113,6 +114,9 @@ def connect(jobs: Sequence[Job]) -> None:
         if job.stage in {"view", "summary"}:
             _collect(job, jobs)
     for job in jobs:
+        if job.recipe is not None and job.source is None and not job.fixed:
+            job.source = _changed_table(job, jobs)
+    for job in jobs:
         _follow(job, jobs)
 
 
@@ -129,6 +133,12 @@ def _source(job: Job, jobs: Sequence[Job]) -> None:
     elif job.stage == "rows":
         before = [o for o in earlier if o.order < job.order and o.stage == "rows" and o.clause is not job.clause]
         job.source = before[-1] if before and (job.clause.refers or job.clause.follows) else None
+
+
+def _changed_table(job: Job, jobs: Sequence[Job]) -> Job | None:
+    """The last job without a recipe that changes the same table before this one ("clean it", "remove duplicates")."""
+    made = [o for o in jobs if o.recipe is None and o.clause.verb in CHANGES_ROWS and o.data == job.data]
+    return next((o for o in reversed(made) if o.order < job.order and not o.reaches(job)), None)
 
 
 def _columns_only_there(job: Job, before: Sequence[Job]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class JobFinder:
         self.background: list[str] = []
         self.unwanted: set[str] = set()
         self._cache: dict[Clause, list[Asked]] = {}
+        self._names = [pair for schema in data.values() for name in Table(schema).columns for pair in _spoken(name)]
 
     def find(self, clauses: list[Clause]) -> list[Job]:
         """The jobs in the order of the command, not yet connected."""
@@ -79,7 +81,10 @@ class JobFinder:
 
     def _asked(self, clause: Clause) -> list[Asked]:
         if clause not in self._cache:
-            self._cache[clause] = self.matcher.asked(clause, self.known)
+            text = clause.text
+            for pattern, name in self._names:
+                text = pattern.sub(name, text)
+            self._cache[clause] = self.matcher.asked(replace(clause, text=text), self.known)
         return self._cache[clause]
 
     def _leave_out(self, clause: Clause, wanted: set[str]) -> None:
@@ -207,6 +212,14 @@ class JobFinder:
         same = [job for job in jobs if job.recipe is recipe and job.data == data]
         if not same or (recipe.stage == "table" and all(job.clause.text != clause.text for job in same)):
             jobs.append(Job(clause=clause, recipe=recipe, data=data, order=len(jobs)))
+
+
+def _spoken(column: str) -> list[tuple[re.Pattern[str], str]]:
+    """A column of several words as a person says it, to be one word: "total bill" asks for no total."""
+    words = split_name(column)
+    if len(words) < 2:  # noqa: PLR2004 - several words
+        return []
+    return [(re.compile(r"\b" + r"[\s_-]+".join(map(re.escape, words)) + r"s?\b", re.IGNORECASE), "_".join(words))]
 
 
 def _choice_words(recipe: Recipe) -> list[tuple[str, ...]]:

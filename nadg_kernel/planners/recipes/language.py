@@ -65,6 +65,12 @@ IDLE = _set("""
 PREPARE = _set("fetch get import load look open read take use")
 """Verbs that only name the data, where nothing else is said: attached data is there already."""
 
+CHANGES_ROWS = _set("""
+    anonymize clean classify convert deduplicate drop fill filter impute label normalize remove rename replace sort
+    standardize tag transform translate
+""")
+"""Verbs of work that gives the table again, changed: what comes later reads that."""
+
 AGGREGATES = _set("average count max maximum mean median min minimum sum total")
 """Words that need a column after them."""
 
@@ -143,6 +149,7 @@ POSITIVE_INSIDE = _compile(r"\b(?:but|just|only|instead|when|while)\b(?! of)")
 NO_ANSWER = _compile(r"([^.?!\n]{1,120})\?\s*(?:no|nope|never|not needed)\b[.!,]?")
 YES_ANSWER = _compile(r"([^.?!\n]{1,120})\?\s*(?:yes|yep|sure|please|of course)\b[.!,]?")
 """A person who asks and answers: "Charts? No. Report? Yes."."""
+HELP = _compile(r"^\W*(?:help(?: me)?|what can (?:you|i|this) do|what do you do|usage|\?+)\W*$")
 BACKGROUND = _compile(
     r"^(?:i|we|you|they|he|she|it|this|that|these|those|there|the|our|my|here|each|every|all|some|data|attached)\b"
     r"(?=.*\b(?:is|are|was|were|has|have|had|holds?|contains?|comes?|came|includes?|got|gave|belongs?|attached)\b)"

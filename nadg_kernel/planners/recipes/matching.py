@@ -115,5 +115,6 @@ def _longest(words: Sequence[str], hits: list[_Hit]) -> list[Asked]:
 
 
 def known_words(names: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Folded words of data names and their columns."""
-    return frozenset(word for name, columns in names.items() for text in (name, *columns) for word in split_name(text))
+    """Folded words of data names and their columns, and the names as they are written."""
+    texts = [text for name, columns in names.items() for text in (name, *columns)]
+    return frozenset(word for text in texts for word in (*split_name(text), fold(text.lower())))

@@ -15,7 +15,7 @@ from nadg_kernel.planners.recipes.clauses import MAX_CHARACTERS, MAX_CLAUSES, Cl
 from nadg_kernel.planners.recipes.columns import Table
 from nadg_kernel.planners.recipes.graph import NO_DATA, Job, connect, result_schema
 from nadg_kernel.planners.recipes.jobs import JobFinder
-from nadg_kernel.planners.recipes.language import STOPWORDS
+from nadg_kernel.planners.recipes.language import HELP, STOPWORDS
 from nadg_kernel.planners.recipes.matching import Matcher, known_words
 from nadg_kernel.planners.recipes.recipe import Recipe, library
 from nadg_kernel.planners.recipes.words import printable, tokens
@@ -104,8 +104,10 @@ class _Drafting:
                 f"the command asks for {len(clauses)} things; recipes plan at most {MAX_CLAUSES} at a time. Split it"
             )
             raise PlannerError(message)
-        if not clauses:
-            clauses = [Clause(text=text)]
+        if not clauses or HELP.match(text):
+            can = ", ".join(recipe.name.replace("_", " ") for recipe in self.recipes.values() if recipe.words)
+            message = f"the command asks for no work. There are recipes for {can}. Type for example: {EXAMPLE}"
+            raise PlannerError(message)
         return clauses
 
     def _subtask(self, job: Job) -> Subtask:
@@ -113,7 +115,8 @@ class _Drafting:
             before = [other.id for other in job.before()]
             return writing.write_skeleton(job, before or [name for name in [job.data] if name in self.data])
         source = job.source.id if job.source else job.data
-        schema = self.schemas.get(source) if job.source else self.data.get(job.data)
+        made_here = job.source is not None and job.source.recipe is not None
+        schema = self.schemas.get(source) if made_here else self.data.get(job.data)
         table = Table(schema or DataSchema())
         second = Table(self.data[job.second]) if job.recipe.second and job.second not in {job.data, ""} else None
         bound = self._bound(job, job.recipe, table, second)
@@ -131,9 +134,7 @@ class _Drafting:
             self.questions.append(
                 f"Which data? Nothing is attached; the code reads inputs[{NO_DATA!r}]. Attach it under a name."
             )
-        self.questions += [
-            f"{recipe.title.split(' of ')[0]}: {reason}. Choose the column in the code." for reason in bound.missing
-        ]
+        self.questions += [f"{recipe.name}: {reason}. Choose the column in the code." for reason in bound.missing]
         return bound
 
 
