@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nadg_kernel.cli.console import error_line, make_console
 from nadg_kernel.cli.report import frame_records
-from nadg_kernel.display import clean_text
+from nadg_kernel.cli.tables import print_table
 from nadg_kernel.errors import SettingsError
 from nadg_kernel.model import SubtaskState
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = ("run_id", "subtask", "title", "state", "worker", "seconds", "error")
-CELL_CHARS = 60
 
 
 def history(*, limit: int, state: str, worker: str, text: str, as_json: bool) -> int:
@@ -39,21 +38,6 @@ def history(*, limit: int, state: str, worker: str, text: str, as_json: bool) ->
 
 
 def _show(frame: pd.DataFrame) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    console = make_console()
-    table = Table(box=None, pad_edge=False)
     columns = [name for name in SHOWN if name in frame.columns]
-    for name in columns:
-        table.add_column(name, overflow="fold", justify="right" if name == "seconds" else "left")
-    for record in frame_records(frame[columns]):
-        table.add_row(*(Text(_cell(record[name])) for name in columns))
-    console.print(table)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    return clean_text(text.replace("\n", " "), CELL_CHARS).split("\n", 1)[0]
+    rows = frame[columns].assign(seconds=frame["seconds"].round(2))
+    print_table(make_console(), columns, frame_records(rows), numbers=("seconds",))
