@@ -12,15 +12,18 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import pytest_asyncio
 
 from nadg_kernel import values
+from nadg_kernel.data import attach
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalWorkers, worker_environment, worker_folder
 from nadg_kernel.model import Limits
 from tests.engines.made import Memory, all_of, end_of, spec, until
+from tests.support.frames import large_frame
 
 ROOT = Path(__file__).parents[2]
 POSIX = os.name == "posix"
@@ -114,6 +117,24 @@ class TestRealWorker:
         other = await end_of(fleet.engine.submit(spec("e1", "other", worker_id="local-1")))
         assert other["outcome"] == "rejected"
         assert "another body" in other["reason"]
+
+    async def test_a_large_frame_goes_there_and_back_exactly(self, fleet):
+        frame = large_frame()
+        attached = attach("rows", frame, fleet.blobs)
+        assert attached.problems == ()
+        code = (
+            "frame = inputs['rows']\n"
+            "result = {'frame': frame, 'dtypes': [str(dtype) for dtype in frame.dtypes]}\n"
+            "result['index'] = str(frame.index.dtypes.to_list())\n"
+        )
+        end = await end_of(
+            fleet.engine.submit(spec("f1", code, worker_id="local-1", inputs={"rows": attached.ref}, limits=Limits()))
+        )
+        assert end["outcome"] == "succeeded", end
+        result = values.decode(values.from_ref(end["result"]["value"], fleet.blobs.get))
+        assert result["dtypes"] == [str(dtype) for dtype in frame.dtypes]
+        assert result["index"] == str(frame.index.dtypes.to_list())
+        pd.testing.assert_frame_equal(result["frame"], frame, check_exact=True)
 
     async def test_cancel_running_and_not_yet_arrived(self, fleet):
         async for event in fleet.engine.submit(spec("c1", "import time; time.sleep(60)", worker_id="local-1")):
