@@ -6,9 +6,12 @@ import asyncio
 import json
 import logging
 import os
+import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import canary, identity, linux, watch
+from sandbox import canary, identity, linux, paths, view, watch
 from sandbox.base import Ended
 from sandbox.child import SETUP_FAILED
 from sandbox.frames import Kind, pack
@@ -26,7 +29,6 @@ from wire import INLINE_BYTES, Outcome, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from sandbox.base import Job, Sink
     from sandbox.verdicts import Judgement
@@ -91,6 +93,9 @@ class ForkServer:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # tasks of a zygote that died come here to be reaped
         count = self._capacity + self._spares + _CANARY_SLOTS
         uid = None if "identity" in self._off else identity.first_uid(count)
+        if uid is not None and not await asyncio.to_thread(view.possible, self._needed()):
+            log.warning("tasks keep the user id root: another one cannot reach the interpreter in %s", sys.prefix)
+            uid = None
         self._own_user = uid is not None
         self._user_tasks = tasks_of_user(self._capacity)
         self._pool = Pool(
@@ -107,6 +112,9 @@ class ForkServer:
         self._pool.run_in_background(self._watch())
         await self.prove()
         self._pool.run_in_background(self._prove_again())
+
+    def _needed(self) -> list[Path]:
+        return [*paths.interpreter_roots(), self._folder or Path(tempfile.gettempdir())]
 
     async def prove(self) -> None:
         """Run the canary tasks now; `report` then says what they found."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from sandbox.identity import enterable
@@ -25,6 +27,14 @@ def covered(needed: list[Path]) -> dict[Path, list[Path]]:
         if blocked is not None:
             found.setdefault(blocked, []).append(path)
     return found
+
+
+def possible(needed: list[Path]) -> bool:
+    """Whether every needed folder can be reached by any user, with `open_up` where that takes it."""
+    if not covered(needed):
+        return True
+    probe = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x20000) != 0)"
+    return subprocess.run([sys.executable, "-I", "-S", "-c", probe], check=False).returncode == 0  # noqa: S603
 
 
 def open_up(needed: list[Path]) -> None:
