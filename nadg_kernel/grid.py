@@ -8,12 +8,12 @@ import warnings
 import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel import history
-from nadg_kernel.data import Attached, attach
+from nadg_kernel.attachments import attach_all, needed, surroundings
 from nadg_kernel.errors import (
-    DataError,
     NadgError,
     PlanFileError,
     PlanHasProblems,
@@ -23,7 +23,7 @@ from nadg_kernel.errors import (
 )
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.loop import BackgroundLoop
-from nadg_kernel.model import Command, Context, EventType, Plan
+from nadg_kernel.model import Command, EventType, Plan
 from nadg_kernel.planners.base import Briefing, Planner
 from nadg_kernel.planners.recipes import suggest
 from nadg_kernel.planners.registry import make_planner
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from nadg_kernel.data import Attached
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.model import Event
     from nadg_kernel.planners.base import Tell
@@ -100,8 +101,8 @@ class Grid:
         except BaseException:
             self.loop.close()
             raise
-        self._at_exit = weakref.WeakMethod(self.close)
-        atexit.register(_close_at_exit, self._at_exit)
+        self._at_exit = partial(_close_at_exit, weakref.WeakMethod(self.close))
+        atexit.register(self._at_exit)
 
     @property
     def planner_name(self) -> str:
@@ -132,18 +133,18 @@ class Grid:
         planner: str | Planner | None = None,
     ) -> Future[Plan]:
         """`plan` without waiting: `tell` hears of the progress, on the loop's thread."""
-        attached = self._attach(data)
+        attached = attach_all(data, self.blobs)
         who = self.planner if planner is None else _planner(planner, self.settings)
         return self.loop.submit(self._draft(command, attached, who, tell))
 
     def check(self, plan: Plan, data: Mapping[str, object] | None = None) -> Plan:
         """The same plan, checked against the workers as they are now and against this data."""
-        attached = {**plan.context.attached, **self._attach(data)}
-        return plan.with_context(self._context(attached))
+        attached = {**plan.context.attached, **attach_all(data, self.blobs)}
+        return plan.with_context(surroundings(attached, self.worker_states()))
 
     def suggest(self, data: Mapping[str, object] | None = None) -> list[Any]:
         """Recipes that fit the data, each with a title, a reason and the values for `plan.add(**values)`."""
-        return list(suggest({name: item.schema for name, item in self._attach(data).items()}))
+        return list(suggest({name: item.schema for name, item in attach_all(data, self.blobs).items()}))
 
     def run(self, plan: Plan, data: Mapping[str, object] | None = None, *, show: bool = True) -> Run:
         """Execute an approved plan. Returns at once with a live handle.
@@ -157,9 +158,9 @@ class Grid:
         if not plan.approved:
             message = "the plan was changed since its approval: look at it again and run plan.approve()"
             raise PlanFileError(message)
-        attached = {**plan.context.attached, **self._attach(data)}
-        needed = self._needed(plan, attached)
-        return self._start(plan, {name: item.ref for name, item in needed.items()}, show=show)
+        attached = {**plan.context.attached, **attach_all(data, self.blobs)}
+        wanted = needed(plan, attached)
+        return self._start(plan, {name: item.ref for name, item in wanted.items()}, show=show)
 
     def rehearse(
         self,
@@ -179,8 +180,8 @@ class Grid:
         part = rehearsed(plan, subtask)
         if blocking := [problem for problem in part.problems if problem.blocks]:
             raise PlanHasProblems(blocking)
-        needed = self._needed(part, {**plan.context.attached, **self._attach(data)})
-        refs = sampled({name: item.ref for name, item in needed.items()}, rows, self.blobs)
+        wanted = needed(part, {**plan.context.attached, **attach_all(data, self.blobs)})
+        refs = sampled({name: item.ref for name, item in wanted.items()}, rows, self.blobs)
         return self._start(part, refs, show=show, rehearsal=True)
 
     def worker_states(self) -> tuple[WorkerState, ...]:
@@ -249,6 +250,14 @@ class Grid:
         """One row per changed field of a plan: what people change in a split."""
         return self._frame("edits", filters)
 
+    def export_history(self, path: str | Path, frame: str = "history", **filters: Any) -> Path:
+        """Write a frame (history, attempts, runs, edits, workers, shards) to a .parquet or .csv file, batch by batch.
+
+        In CSV, text that a spreadsheet would run as a formula is made plain. Raises StoreError for another ending.
+        """
+        self._tell_errors()
+        return self.loop.run(history.export(self.store, frame, filters, path))
+
     def resume(self, run_id: str, *, show: bool = True) -> Run:
         """Take over a run that was interrupted: what is finished is kept, the rest goes on.
 
@@ -279,7 +288,7 @@ class Grid:
         if self._closed:
             return
         self._closed = True
-        atexit.unregister(_close_at_exit)
+        atexit.unregister(self._at_exit)
         if self.loop.running and not self.loop.here:
             self.loop.run(self._close(), timeout=15)
             self.loop.close()
@@ -301,7 +310,7 @@ class Grid:
     async def _draft(self, command: str, attached: dict[str, Attached], planner: Planner, tell: Tell | None) -> Plan:
         await self._fleet.settle(READY_S)
         schemas = {name: item.schema for name, item in attached.items()}
-        context = self._context(attached)
+        context = surroundings(attached, self.worker_states())
         states = self.worker_states()
         packages = {name: version for state in states for name, version in state.packages.items()}
         capacity = max(1, sum(state.capacity for state in states if state.health == "ready"))
@@ -314,38 +323,6 @@ class Grid:
             message = f"the planner {planner.name} failed: {error!r}"
             raise PlannerError(message) from error
         return plan.with_context(context)
-
-    def _context(self, attached: Mapping[str, Attached]) -> Context:
-        states = [state for state in self.worker_states() if state.modules is not None]
-        modules = frozenset().union(*(state.modules or () for state in states)) if states else None
-        labels = frozenset().union(*(state.labels for state in states)) if states else None
-        problems = tuple(problem for item in attached.values() for problem in item.problems)
-        return Context(modules=modules, labels=labels, data_problems=problems, attached=dict(attached))
-
-    def _attach(self, data: Mapping[str, object] | None) -> dict[str, Attached]:
-        out = {}
-        for name, value in (data or {}).items():
-            if not str(name).isidentifier():
-                message = f"data names are Python names, not {name!r}"
-                raise DataError(message)
-            out[name] = value if isinstance(value, Attached) else attach(name, value, self.blobs)
-        return out
-
-    def _needed(self, plan: Plan, attached: Mapping[str, Attached]) -> dict[str, Attached]:
-        """The data that the plan names, checked against the schemas that were approved."""
-        out = {}
-        for name, schema in plan.data.items():
-            if name not in attached:
-                message = f"the plan needs the data {name!r}: grid.run(plan, data={{{name!r}: ...}})"
-                raise DataError(message)
-            item = attached[name]
-            if differences := schema.differences(item.schema):
-                message = f"{name!r} is not what the plan was approved on: {'; '.join(differences)}"
-                raise DataError(message)
-            if blocking := [problem for problem in item.problems if problem.blocks]:
-                raise DataError("; ".join(str(problem) for problem in blocking))
-            out[name] = item
-        return out
 
     def _start(self, plan: Plan, refs: Mapping[str, Any], *, show: bool, rehearsal: bool = False) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"

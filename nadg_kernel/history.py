@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.analytics import spreadsheet_safe
 from nadg_kernel.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     import pandas as pd
+    from pyarrow import RecordBatch
+    from pyarrow.parquet import ParquetWriter
 
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.stores.base import Store
@@ -21,12 +26,48 @@ async def collect(store: Store, frame: str, filters: Mapping[str, Any]) -> pd.Da
     """One frame of the store as pandas, newest first. Raises StoreError for a filter that does not exist."""
     import pyarrow as pa
 
+    batches = [batch async for batch in _batches(store, frame, filters)]
+    table = pa.Table.from_batches(batches) if batches else None
+    return _empty() if table is None else table.to_pandas()
+
+
+async def export(store: Store, frame: str, filters: Mapping[str, Any], path: str | Path) -> Path:
+    """Write a frame to a .parquet or .csv file without holding it whole; gives the file's path.
+
+    Raises StoreError for another ending, and when there is nothing to write.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in {".parquet", ".csv"}:
+        message = f"{target.name!r} ends with neither .parquet nor .csv"
+        raise StoreError(message)
+    writer: ParquetWriter | None = None
+    rows = 0
+    with contextlib.ExitStack() as open_files:
+        async for batch in _batches(store, frame, filters):
+            if target.suffix.lower() == ".csv":
+                text = spreadsheet_safe(batch.to_pandas()).to_csv(index=False, header=not rows)
+                if not rows:
+                    file = open_files.enter_context(target.open("w", encoding="utf-8", newline=""))  # noqa: ASYNC230 - as ParquetWriter
+                file.write(text)
+            else:
+                if writer is None:
+                    from pyarrow.parquet import ParquetWriter
+
+                    writer = open_files.enter_context(ParquetWriter(target, batch.schema))
+                writer.write_batch(batch)
+            rows += batch.num_rows
+    if not rows:
+        message = f"there is nothing in {frame} for these filters: no file was written"
+        raise StoreError(message)
+    return target
+
+
+async def _batches(store: Store, frame: str, filters: Mapping[str, Any]) -> AsyncIterator[RecordBatch]:
     if unknown := sorted(set(filters) - FILTERS):
         message = f"there is no filter {unknown[0]!r} (there are: {', '.join(sorted(FILTERS))})"
         raise StoreError(message)
-    batches = [batch async for batch in store.query(frame, {k: v for k, v in filters.items() if v is not None})]
-    table = pa.Table.from_batches(batches) if batches else None
-    return _empty() if table is None else table.to_pandas()
+    async for batch in store.query(frame, {name: value for name, value in filters.items() if value is not None}):
+        yield batch
 
 
 def _empty() -> pd.DataFrame:

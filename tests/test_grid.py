@@ -21,6 +21,7 @@ from nadg_kernel import (
     RunFailed,
     RunNotFound,
     RunState,
+    StoreError,
     sample_reviews,
 )
 from tests.test_data import large_frame
@@ -167,6 +168,22 @@ def test_documents(grid, tmp_path):
     compared = run.compare(other).set_index("id")
     assert compared["same_code"].tolist() == [False, False]
     assert compared["same_result"].tolist() == [False, True]
+
+
+def test_history_is_exported_for_other_tools(grid, tmp_path):
+    run = grid.run(Plan(command="=1+1").add(id="a", title="=cmd()", code="result = 1").approve()).wait(60)
+    table = pd.read_parquet(grid.export_history(tmp_path / "h.parquet", run=run.id))
+    assert table["title"].tolist() == ["=cmd()"]
+    text = grid.export_history(tmp_path / "h.csv", run=run.id).read_text(encoding="utf-8")
+    assert "'=cmd()" in text
+    assert ",=cmd()" not in text
+    assert len(pd.read_csv(grid.export_history(tmp_path / "a.csv", "attempts"))) == len(grid.attempts())
+    with pytest.raises(StoreError, match="neither"):
+        grid.export_history(tmp_path / "h.xlsx")
+    with pytest.raises(StoreError, match="nothing"):
+        grid.export_history(tmp_path / "n.csv", run="none")
+    with pytest.raises(StoreError, match="no filter 'colour'"):
+        grid.history(colour="red")
 
 
 def test_unknown_runs_are_named(grid):

@@ -22,7 +22,7 @@ LAYERS = [
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
     {"analytics", "charts", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
-    {"fleet", "grid", "loop", "registry", "run"},
+    {"attachments", "fleet", "grid", "loop", "registry", "run"},
     {"panel", "magics", "cli"},
 ]
 SIBLINGS = LAYERS[3]
