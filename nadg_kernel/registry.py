@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nadg_kernel.engines import health as looks
 from nadg_kernel.engines.addresses import canonical_origin, parse_origin
 from nadg_kernel.engines.base import WorkerHealth
-from nadg_kernel.engines.client import Refused, Timeouts, WorkerClient
+from nadg_kernel.engines.client import Timeouts, WorkerClient
+from nadg_kernel.engines.faults import Refused
 from nadg_kernel.engines.tokens import registered_endpoint, worker_token
 from nadg_kernel.errors import NadgError, WorkerError
 from nadg_kernel.settings import Secret

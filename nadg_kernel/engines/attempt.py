@@ -32,7 +32,8 @@ from pydantic import ValidationError
 
 from nadg_kernel.engines.answers import BadAnswer, Intake, NotKept, ended
 from nadg_kernel.engines.base import AttemptEvent
-from nadg_kernel.engines.client import Broken, Refused, WorkerClient, WrongBytes
+from nadg_kernel.engines.client import WorkerClient
+from nadg_kernel.engines.faults import Broken, Refused, WrongBytes
 from nadg_kernel.engines.request import Request, Uploads
 from nadg_kernel.errors import DataError, StoreError, WorkerError
 from nadg_kernel.model import Outcome

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from nadg_kernel.engines.addresses import AddressRefused, Origin, checked_addresses, parse_origin, proxy_for
 from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.engines.faults import Broken, NotOurs, Refused, TooLarge, Unreached, WrongBytes, in_words
 from nadg_kernel.engines.sse import SseError, SseEvent, SseParser
-from nadg_kernel.errors import WorkerRefused, WorkerUnreachable
 from nadg_kernel.settings import Secret
 from nadg_kernel.wire import AUTH_HEADER, AttemptState, ExecuteResponse, Health, Refusal, StatusReport, Wire
 
@@ -55,42 +55,6 @@ class WorkerEndpoint:
     token: Secret | None = field(default=None, repr=False)
     local: bool = False
     allow_private: bool = False
-
-
-class Unreached(WorkerUnreachable):
-    """Nothing was sent: refused, unresolvable, TLS error, an address that is not allowed. It has not run."""
-
-
-class Broken(WorkerUnreachable):
-    """The request was on its way when the connection broke, or what came back makes no sense. It may have run."""
-
-
-class TooLarge(Broken):
-    """An answer is larger than it may be."""
-
-
-class WrongBytes(WorkerUnreachable):
-    """The bytes of a blob are not those of its name."""
-
-
-class NotOurs(WorkerUnreachable):
-    """Something answered that is no worker: a web page, a redirect. `health` is what that says of the worker."""
-
-    def __init__(self, reason: str, health: WorkerHealth = WorkerHealth.OFFLINE) -> None:
-        """Keep what the page says about the worker behind it."""
-        self.health = health
-        super().__init__(reason)
-
-
-class Refused(WorkerRefused):
-    """The worker said no. `retry_after` in seconds where it says when to ask again, `missing` the blobs it lacks."""
-
-    def __init__(self, worker: str, status: int, refusal: Refusal, retry_after: float | None) -> None:
-        """Take the worker's own words."""
-        hint = f" ({refusal.hint[:500]})" if refusal.hint else ""
-        super().__init__(worker, status, f"{refusal.error[:1000]}{hint}")
-        self.missing = tuple(refusal.missing[:10_000])
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +155,7 @@ class WorkerClient:
         except SseError as error:
             raise Broken(f"worker {self.worker} sent garbage: {error}") from error
         except httpx2.HTTPError as error:
-            raise Broken(_words(error, f"the stream from worker {self.worker} broke")) from error
+            raise Broken(in_words(error, f"the stream from worker {self.worker} broke")) from error
 
     async def _call(
         self,
@@ -230,9 +194,9 @@ class WorkerClient:
             response = await self._client.send(request, stream=True)
         except _UNSENT as error:
             self._forget_address()
-            raise Unreached(_words(error, f"worker {self.worker} at {self._origin} cannot be reached")) from error
+            raise Unreached(in_words(error, f"worker {self.worker} at {self._origin} cannot be reached")) from error
         except httpx2.HTTPError as error:
-            raise Broken(_words(error, f"the connection to worker {self.worker} broke")) from error
+            raise Broken(in_words(error, f"the connection to worker {self.worker} broke")) from error
         try:
             if not response.is_success:
                 await self._refuse(response)
@@ -319,7 +283,7 @@ async def _read(response: httpx2.Response, most: int) -> bytes:
             if len(data) > most:
                 raise TooLarge(f"an answer is larger than {most} bytes")
     except httpx2.HTTPError as error:
-        raise Broken(_words(error, "an answer broke off")) from error
+        raise Broken(in_words(error, "an answer broke off")) from error
     return bytes(data)
 
 
@@ -368,21 +332,6 @@ def _media_type(response: httpx2.Response) -> str:
 def _retry_after(response: httpx2.Response) -> float | None:
     text = str(response.headers.get("retry-after", "")).strip()
     return min(float(text), _RETRY_AFTER_S) if text.isascii() and text.isdigit() else None
-
-
-def _words(error: Exception, what: str) -> str:
-    """What happened in words: the library's own text is often empty."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"{what}: its TLS certificate is not trusted ({cause.verify_message})"
-        if isinstance(cause, ssl.SSLError):
-            return f"{what}: TLS error ({cause.reason or cause})"
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"{what}: {cause.strerror}"
-        cause = cause.__cause__ or cause.__context__
-    name = "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error) or type(error).__name__
-    return f"{what}: {name}"
 
 
 def _trust(origin: Origin) -> ssl.SSLContext:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nadg_kernel.engines.base import WorkerHealth, WorkerState
-from nadg_kernel.engines.client import NotOurs, Refused, WorkerEndpoint
+from nadg_kernel.engines.faults import NotOurs, Refused
 from nadg_kernel.errors import ProtocolMismatch
 from nadg_kernel.wire import PROTOCOL
 
 if TYPE_CHECKING:
+    from nadg_kernel.engines.client import WorkerEndpoint
     from nadg_kernel.wire import Health, StatusReport
 
 _SMOOTHING = 0.3

@@ -12,7 +12,8 @@ from nadg_kernel.engines import health as looks
 from nadg_kernel.engines.answers import MB, ended
 from nadg_kernel.engines.attempt import Following, Link, Patience
 from nadg_kernel.engines.base import AttemptEvent, WorkerHealth, WorkerState
-from nadg_kernel.engines.client import Refused, Timeouts, WorkerClient, WorkerEndpoint
+from nadg_kernel.engines.client import Timeouts, WorkerClient, WorkerEndpoint
+from nadg_kernel.engines.faults import Refused
 from nadg_kernel.engines.request import Uploads
 from nadg_kernel.errors import WorkerError
 from nadg_kernel.model import Outcome

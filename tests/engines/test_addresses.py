@@ -20,7 +20,8 @@ from nadg_kernel.engines.addresses import (
     parse_origin,
     proxy_for,
 )
-from nadg_kernel.engines.client import Unreached, WorkerClient, WorkerEndpoint
+from nadg_kernel.engines.client import WorkerClient, WorkerEndpoint
+from nadg_kernel.engines.faults import Unreached
 from nadg_kernel.settings import Secret
 from tests.support import fault_server as faults
 

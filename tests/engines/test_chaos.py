@@ -66,8 +66,8 @@ async def through_a_bad_network(tmp_path, *, seed, every, count):
     return outcomes, counters, proxy.counts
 
 
-def check(outcomes, counters, faults, count):
-    print(dict(outcomes), counters, dict(faults))
+def check(outcomes, counters, faults, count, seed):
+    print(f"seed {seed}:", dict(outcomes), counters, dict(faults))
     assert outcomes["succeeded"] == count
     # An attempt that was rejected has not run; one that succeeded ran once; of one that was lost nobody knows.
     assert count <= counters["started"] <= count + outcomes["lost"]
@@ -76,14 +76,14 @@ def check(outcomes, counters, faults, count):
 
 @pytest.mark.serial
 async def test_a_bad_network(tmp_path):
-    check(*await through_a_bad_network(tmp_path, seed=7, every=60_000, count=20), 20)
+    check(*await through_a_bad_network(tmp_path, seed=7, every=60_000, count=20), 20, 7)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(5))
 async def test_a_bad_network_for_long(seed, tmp_path):
-    check(*await through_a_bad_network(tmp_path, seed=seed, every=40_000, count=400), 400)
+    check(*await through_a_bad_network(tmp_path, seed=seed, every=40_000, count=400), 400, seed)
 
 
 class Killed:
@@ -150,7 +150,7 @@ async def with_killed_workers(folder, *, workers, count, every_s, seed):
         killing.cancel()
         await grid.local.close()
         await grid.engine.close()
-    print(dict(grid.outcomes), "kills", grid.kills)
+    print(f"seed {seed}:", dict(grid.outcomes), "kills", grid.kills)
     assert results == list(range(count))
     assert grid.kills > 0
 

@@ -8,7 +8,8 @@ import pytest
 
 from nadg_kernel.engines import health as looks
 from nadg_kernel.engines.base import WorkerHealth, WorkerState
-from nadg_kernel.engines.client import NotOurs, WorkerEndpoint
+from nadg_kernel.engines.client import WorkerEndpoint
+from nadg_kernel.engines.faults import NotOurs
 from nadg_kernel.engines.tokens import registered_endpoint
 from nadg_kernel.wire import AUTH_HEADER
 from tests.engines.made import TOKEN, end_of, endpoint, make_engine, spec, until
