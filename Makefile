@@ -84,13 +84,15 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-soak: setup ## chaos, long and large cases
-	@if grep -rqs "mark\.soak" tests; then $(PYTEST) -q -s -m soak --timeout 1800 tests; \
-	else echo "No test is marked soak yet."; fi
+# What came up with a seed comes again with it. SOAK="-k chaos" narrows it down.
+SEED := $(or $(SEED),$(shell date +%s))
 
-bench: setup ## compare speeds on this machine
-	@if [ -e benchmarks/__main__.py ]; then $(BIN)/python -m benchmarks; \
-	else echo "There is no benchmark yet."; fi
+soak: setup ## chaos, long and large cases; their seeds are printed (SEED=7 repeats)
+	@echo "make soak SEED=$(SEED) repeats what follows."
+	NADG_TEST_SEED=$(SEED) $(PYTEST) -q -s -m soak --timeout 1800 --hypothesis-seed=$(SEED) $(SOAK) tests
+
+bench: setup ## compare speeds on this machine (BENCH="worker --quick" narrows it down; see docs/benchmarks.md)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 sync-wire: setup ## give the worker its copies of the protocol and the value formats, and its requirements
 	cp nadg_kernel/wire.py nadg_kernel/values.py worker-node/
