@@ -80,7 +80,7 @@ class World:
         self.executed = Counter()
         self.recorded = Counter()
         self.held = {item.id for item in subtasks if item.hold}
-        self.moved = False
+        self.resumed = 0
         self.fixed = {}
         self._heap, self._numbers = [], count()
         self._wake_at = None
@@ -197,7 +197,6 @@ class World:
 
     def _intend(self, kind, name, **payload):
         self._apply(kind, name, **payload)
-        self.moved = True
 
     def _decide(self):
         for name in self.scheduler.unfixed():
@@ -231,13 +230,10 @@ class World:
         shard.attempt = key
         shard.attempts += 1
         bound = self.policy.tries + subtask.retries
-        assert shard.attempts - shard.busy <= bound + self._resumes(), "retries are bounded"
+        assert shard.attempts - shard.busy <= bound + self.resumed, "retries are bounded"
         worker.running.add(key)
         self.flying[key] = (start, worker.boot)
         self._fly(key, start, worker, subtask)
-
-    def _resumes(self):
-        return sum(e.type is EventType.ATTEMPT_ENDED and bool(e.payload.get("resumed")) for e in self.journal)
 
     def _fly(self, key, start, worker, subtask):
         machine, chance = worker.machine, self.random.random()
@@ -261,6 +257,7 @@ class World:
         worker.running.discard(key)
         shard.attempt = None
         outcome = payload["outcome"]
+        self.resumed += bool(payload.get("resumed"))
         if outcome in {"succeeded", "failed"}:
             self.executed[start.shard] += 1
             worker.failures, worker.full_until = 0, 0.0
