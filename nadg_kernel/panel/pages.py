@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nadg_kernel.panel.state import PanelState
 
 CELL_CHARS = 200
+NOTHING = "<span class='nadg-dim'>It gave no result and printed nothing.</span>"
 _HEALTH_TONES = {
     WorkerHealth.READY: "ok",
     WorkerHealth.WAKING: "run",

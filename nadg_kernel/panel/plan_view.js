@@ -198,7 +198,6 @@ function drawList(ui) {
   const { plan, live } = ui;
   const box = ui.list, total = plan.subtasks.length;
   ui.pad.style.height = `${total * ROW}px`;
-  box.setAttribute("aria-rowcount", total);
   const first = Math.max(0, Math.floor(box.scrollTop / ROW) - 4);
   const last = Math.min(total, first + Math.ceil((box.clientHeight || 400) / ROW) + 9);
   ui.pad.replaceChildren(...plan.subtasks.slice(first, last).map((item, k) => listRow(ui, item, first + k)));
@@ -590,7 +589,7 @@ class View {
     this.elapsed = h("b");
     this.top = h("div", { class: "nadg-top" });
     this.graph = h("div", { class: "nadg-graph", tabindex: -1 });
-    this.pad = h("div", { class: "nadg-pad" });
+    this.pad = h("div", { class: "nadg-pad", role: "presentation" });
     this.list = h("div", { class: "nadg-list", role: "listbox", tabindex: 0, "aria-label": "Subtasks" }, this.pad);
     this.tools = h("div", { class: "nadg-tools", role: "toolbar", "aria-label": "Edit the plan" });
     this.side = h("div", { class: "nadg-side" });
@@ -632,7 +631,14 @@ class View {
     shell.setAttribute("role", "region");
     shell.setAttribute("aria-label", "NADG control panel");
     shell.setAttribute("data-lm-suppress-shortcuts", "true");
-    shell.querySelector(".nadg-steps")?.setAttribute("aria-label", "Pages");
+    const steps = shell.querySelector(".nadg-steps");
+    steps?.setAttribute("role", "navigation");
+    steps?.setAttribute("aria-label", "Pages");
+    for (const [where, label] of [[".nadg-command textarea", "Command"], [".nadg-path input", "Path of a file"], [".nadg-saved-plans select", "Saved plans"]]) shell.querySelector(where)?.setAttribute("aria-label", label);
+    this.focused = () => { this.inside = true; };
+    this.left = (event) => { if (event.relatedTarget) this.inside = shell.contains(event.relatedTarget); };
+    shell.addEventListener("focusin", this.focused);
+    shell.addEventListener("focusout", this.left);
     shell.querySelector(".nadg-status")?.setAttribute("aria-live", "polite");
     for (const box of shell.querySelectorAll(".nadg-message")) box.setAttribute("role", "alert");
     this.shellKey = (event) => {
@@ -667,8 +673,19 @@ class View {
     this.showNotice();
   }
 
+  // A page that goes takes the focus with it: whoever works with keys goes on in the list of the new one.
+  keepFocus() {
+    if (this.page === this.plan.page) return;
+    this.page = this.plan.page;
+    const active = document.activeElement;
+    const gone = active === document.body || (this.shell?.contains(active) && !active.getClientRects().length);
+    if (this.inside && gone) this.list.focus({ preventScroll: true });
+  }
+
   drawLive() {
     this.panel();
+    for (const step of this.shell?.querySelectorAll(".nadg-step") ?? []) step.setAttribute("aria-current", step.classList.contains("nadg-now") ? "page" : "false");
+    requestAnimationFrame(() => this.keepFocus());
     if (!this.plan.subtasks) return this.showNotice();
     if (this.plan.page === "run") this.drawTop();
     drawGraph(this);
@@ -840,6 +857,8 @@ class View {
   close() {
     this.link.close();
     clearInterval(this.clock);
+    this.shell?.removeEventListener("focusin", this.focused);
+    this.shell?.removeEventListener("focusout", this.left);
     this.shell?.removeEventListener("keydown", this.shellKey, true);
     this.shell?.removeEventListener("beforeinput", keepLineBreak, true);
     this.model.off("change:plan", this.onplan);

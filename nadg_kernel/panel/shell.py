@@ -82,8 +82,8 @@ class Shell:
         before, self._drawn = self._drawn, state
         if before is None or not same_plan(before, state):
             self._plan = plan_json(state)
-        self.view.push(self._plan, live_json(state), answers)
         self._show_frame(state)
+        self.view.push(self._plan, live_json(state), answers)
         self._show_command(before, state)
         self._show_results(state)
         if before is None or before.workers != state.workers:
@@ -262,4 +262,5 @@ def _result(item: ResultItem, number: int) -> w.VBox:
     """One result as the notebook itself would render it: safe bundles in an Output widget."""
     outputs = tuple({"output_type": "display_data", "data": dict(bundle), "metadata": {}} for bundle in item.bundles)
     head = _html("nadg-rhead", pages.result_head_html(item, number))
-    return _box([head, w.Output(outputs=outputs)], "nadg-result")
+    body = w.Output(outputs=outputs) if outputs else _html("nadg-nothing", pages.NOTHING)
+    return _box([head, body], "nadg-result")

@@ -192,7 +192,7 @@ def test_the_keyboard_alone_reorders_and_undoes(lab, person):
     person.open(lab.notebook(OPEN)).run_all()
     panel = draft(person)
     keys = person.page.keyboard
-    panel.locator(".nadg-list").focus()
+    panel.locator(".nadg-list:focus").wait_for()  # the focus came along from the command
     titles = panel.locator(".nadg-ti")
     first, second = titles.nth(0).inner_text(), titles.nth(1).inner_text()
     keys.press("Home")
