@@ -10,9 +10,15 @@ README = WORKER / "README.md"
 BLOCK = re.compile(r"(<!-- files -->\n```\n)(.*?)(```)", re.DOTALL)
 
 
+def _cached(path):
+    """Whether a tool left it: caches are folders with a dot, or Python's own."""
+    parts = path.relative_to(WORKER).parts[:-1]
+    return any(part.startswith(".") or part == "__pycache__" for part in parts)
+
+
 def present() -> list[str]:
     """Every file of the folder that a worker needs, as paths in it."""
-    found = (path for path in WORKER.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    found = (path for path in WORKER.rglob("*") if path.is_file() and not _cached(path))
     return sorted(path.relative_to(WORKER).as_posix() for path in found)
 
 
