@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from nadg_kernel.stores.replica import ReplicaState
 
 READY_S = 15.0
-"""How long a draft waits to hear from a first worker, so that it can say which imports exist."""
+"""How long a draft waits for the local workers, so that it can say which imports exist."""
 
 
 class Grid:
@@ -367,7 +367,8 @@ class Grid:
 
     def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
         self._tell_errors()
-        return self.loop.run(history.collect(self.store, name, filters))
+        seen = history.Seen()
+        return history.wait_shown(self.loop.submit(history.collect(self.store, name, filters, seen)), seen, name)
 
     async def _retain(self, age: timedelta) -> None:
         with suppress(SupabaseUnreachable):  # that it is away is shown; the next grid prunes

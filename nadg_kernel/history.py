@@ -11,6 +11,7 @@ from nadg_kernel.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     import pandas as pd
     from pyarrow import RecordBatch
@@ -19,16 +20,45 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.stores.base import Store
 
+MOMENT_S = 1.0
 FILTERS = frozenset({"since", "until", "state", "outcome", "worker", "run", "subtask", "text", "limit"})
 
 
-async def collect(store: Store, frame: str, filters: Mapping[str, Any]) -> pd.DataFrame:
-    """One frame of the store as pandas, newest first. Raises StoreError for a filter that does not exist."""
+class Seen:
+    """How many rows have come so far, for whoever waits on another thread."""
+
+    rows = 0
+
+
+async def collect(store: Store, frame: str, filters: Mapping[str, Any], seen: Seen | None = None) -> pd.DataFrame:
+    """One frame of the store as pandas, newest first, read in batches.
+
+    Raises StoreError for a filter that does not exist.
+    """
     import pyarrow as pa
 
-    batches = [batch async for batch in _batches(store, frame, filters)]
+    batches = []
+    async for batch in _batches(store, frame, filters):
+        batches.append(batch)
+        if seen is not None:
+            seen.rows += batch.num_rows
     table = pa.Table.from_batches(batches) if batches else None
     return _empty() if table is None else table.to_pandas()
+
+
+def wait_shown(future: Future[pd.DataFrame], seen: Seen, what: str) -> pd.DataFrame:
+    """Wait for a frame; where it takes longer than a moment, a bar counts the rows that have come."""
+    from concurrent.futures import wait
+
+    if wait([future], timeout=MOMENT_S).done:
+        return future.result()
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True) as bar:
+        task = bar.add_task(f"reading {what}")
+        while not wait([future], timeout=0.2).done:
+            bar.update(task, description=f"reading {what}: {seen.rows:,} rows")
+    return future.result()
 
 
 async def export(store: Store, frame: str, filters: Mapping[str, Any], path: str | Path) -> Path:
