@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future
 from threading import Timer
 
@@ -26,4 +27,5 @@ def test_a_slow_frame_counts_its_rows(capsys, monkeypatch):
     seen.rows = 12_345
     Timer(0.5, future.set_result, [pd.DataFrame({"a": [1, 2]})]).start()
     assert len(history.wait_shown(future, seen, "attempts")) == 2
-    assert "reading attempts: 12,345 rows" in capsys.readouterr().out
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
+    assert "reading attempts: 12,345 rows" in shown
