@@ -43,6 +43,13 @@ class Panel(w.VBox):  # type: ignore[misc]
         """The state as it is now, a frozen record."""
         return self._controller.state
 
+    def __repr__(self) -> str:
+        """Where it stands, in a few words: this is what a notebook keeps where it cannot show the panel."""
+        state = self._controller.state
+        plan = "" if state.plan is None else f", {len(state.plan)} subtasks"
+        run = "" if state.run is None else f", run {state.run.run_id} {state.run.state}"
+        return f"Panel({state.step}{plan}{run})"
+
     def close(self) -> None:
         """Take the panel off the screen and let go of the grid; a run under way goes on."""
         if (controller := getattr(self, "_controller", None)) is not None:

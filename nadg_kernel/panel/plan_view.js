@@ -9,6 +9,7 @@ const PAUSE = 350; // ms without a key until what was typed is sent
 const TICK = 1000; // ms between signs of life
 const BUSY = 3500; // ms without an answer until the kernel counts as busy
 const SILENT = 20000; // ms without an answer until it may as well be gone
+const EAGER = 300; // names listed in a closed choice
 const SVG = "http://www.w3.org/2000/svg";
 const STATES = { waiting: "○", held: "‖", ready: "◐", running: "▶", succeeded: "✓", cached: "✓", failed: "✗", skipped: "–", cancelled: "□" };
 const TONES = { running: "run", succeeded: "ok", cached: "ok", failed: "bad", held: "warn" };
@@ -148,7 +149,7 @@ function drawGraph(ui) {
     }
     boxes.append(graphBox(ui, item, x, y));
   }
-  const label = `Graph: ${plan.subtasks.map((item) => `${item.name}${item.depends_on.length ? " after " + item.depends_on.join(", ") : ""}`).slice(0, 20).join("; ")}`;
+  const label = `Graph: ${shown.slice(0, 20).map((item) => `${item.name}${item.depends_on.length ? " after " + item.depends_on.join(", ") : ""}`).join("; ")}`;
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, edges, boxes);
   ui.graph.replaceChildren(root, ...(shown.length < plan.subtasks.length ? [h("p", { class: "nadg-dim" }, `${shown.length} of ${plan.subtasks.length} subtasks drawn, around the selected one`)] : []));
 }
@@ -428,7 +429,9 @@ class Editor {
       const known = [...(name === "inputs" ? this.ui.plan.data.map((data) => data.name) : []), ...this.ui.plan.subtasks.map((other) => other.id).filter((id) => id !== now.id)];
       chips.replaceChildren(...now[name].map((id) => h("span", { class: "nadg-chip" }, id, h("button", { type: "button", class: "nadg-x", "aria-label": `Remove ${id} from ${label}`, onclick: () => send(now[name].filter((other) => other !== id)) }, "×"))));
       const free = known.filter((id) => !now[name].includes(id));
-      if (document.activeElement !== pick) pick.replaceChildren(h("option", { value: "" }, now[name].length ? "add" : "none"), ...free.map((id) => h("option", { value: id }, id)));
+      const fill = (names) => pick.replaceChildren(h("option", { value: "" }, now[name].length ? "add" : "none"), ...names.map((id) => h("option", { value: id }, id)));
+      if (document.activeElement !== pick) fill(free.length > EAGER ? [] : free); // many names are listed when they are asked for
+      pick.onfocus = () => { if (free.length > EAGER) fill(free); };
     } };
   }
 

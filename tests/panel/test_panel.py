@@ -209,6 +209,7 @@ def test_from_command_to_results(drafted):
     settle(panel)
     outputs = [box.children[1].outputs for box in panel._shell._results.children]
     assert outputs[1][0]["data"] == {"text/plain": "4"}
+    assert repr(panel) == "Panel(results, 2 subtasks, run run-1 succeeded)"
     hand("step", to="history")
     until(lambda: "run-1" in panel._shell._history.value)
 
