@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 APART = {"__main__", "machine", "report"}
 LIMIT_S = 1_800.0
-_LAST_LINES = 15
+_LAST_LINES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
