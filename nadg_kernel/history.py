@@ -6,7 +6,6 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nadg_kernel.analytics import spreadsheet_safe
 from nadg_kernel.errors import StoreError
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ async def export(store: Store, frame: str, filters: Mapping[str, Any], path: str
 
     Raises StoreError for another ending, and when there is nothing to write.
     """
+    from nadg_kernel.analytics import spreadsheet_safe
+
     target = Path(path)
     if target.suffix.lower() not in {".parquet", ".csv"}:
         message = f"{target.name!r} ends with neither .parquet nor .csv"
