@@ -137,6 +137,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def environment() -> dict[str, str]:
+    """A copy of all variables, secrets too, for `nadg_kernel.doctor`: show nothing of it unmasked."""
+    return dict(os.environ)
+
+
 def in_github_actions() -> bool:
     """Whether this is a job of GitHub Actions, which shows notices on the run's page."""
     return os.environ.get("GITHUB_ACTIONS") == "true"

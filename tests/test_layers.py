@@ -23,7 +23,7 @@ LAYERS = [
     {"runner"},
     {"analytics", "charts", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
     {"attachments", "fleet", "grid", "loop", "registry", "run"},
-    {"panel", "magics", "cli"},
+    {"panel", "magics", "cli", "doctor"},
 ]
 SIBLINGS = LAYERS[3]
 LAZY_DOWNWARDS = {("grid", "panel")}

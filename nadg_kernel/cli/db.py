@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nadg_kernel.cli.codes import Code
@@ -24,17 +25,32 @@ READ = ("history", "attempts", "runs", "edits", "workers")
 
 def check() -> int:
     """Print a line or two on each store; gives 1 where one cannot be used. Raises SettingsError."""
-    settings = load_settings()
+    looks = asyncio.run(look_at_stores(load_settings()))
     console = make_console()
-    good = True
+    for look in looks:
+        for number, line in enumerate(look.lines):
+            console.print(f"{look.store if number == 0 else '':<10}{line}")
+    return Code.OK if all(look.good for look in looks) else Code.NOT_ALL_SUCCEEDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a look at one store found, in words."""
+
+    store: str
+    good: bool
+    lines: tuple[str, ...]
+
+
+async def look_at_stores(settings: Settings) -> list[Look]:
+    """Look at SQLite, then Supabase; a store that cannot be used is an answer too, never an error."""
+    looks = []
     for name, look in (("SQLite", _sqlite), ("Supabase", _supabase)):
         try:
-            lines = asyncio.run(look(settings))
+            looks.append(Look(store=name, good=True, lines=tuple(await look(settings))))
         except (StoreError, SettingsError, MissingExtra) as error:
-            lines, good = [str(error)], False
-        for number, line in enumerate(lines):
-            console.print(f"{name if number == 0 else '':<10}{line}")
-    return Code.OK if good else Code.NOT_ALL_SUCCEEDED
+            looks.append(Look(store=name, good=False, lines=(str(error),)))
+    return looks
 
 
 async def _sqlite(settings: Settings) -> list[str]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import error_line, make_console
+from nadg_kernel.cli.jsonfile import STDOUT, require_place, write_json
 from nadg_kernel.cli.opened import opened
 from nadg_kernel.cli.tables import print_table
-from nadg_kernel.errors import SettingsError
 from nadg_kernel.registry import STATUSES
 from nadg_kernel.settings import in_github_actions, load_settings
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from nadg_kernel.registry import Beat
     from nadg_kernel.settings import Settings
 
-STDOUT = "-"
 SECRETS = "SUPABASE_URL and SUPABASE_SERVICE_KEY"
 FIELDS = (
     *("worker_id", "url", "status", "seconds", "running", "capacity", "labels", "layers", "weak", "takes_token"),
@@ -38,7 +35,7 @@ COLUMNS = ("worker", "status", "ms", "running", "layers", "reason")
 def heartbeat(*, json_file: str, strict: bool) -> int:
     """Ask all workers and write their statuses; the exit code says whether all are there. Raises NadgError."""
     settings = load_settings()
-    _require_place(json_file)
+    require_place(json_file)
     beats = asyncio.run(_beats(settings, (), tokens=False))
     if not beats:
         _notice(_nobody(settings))
@@ -49,7 +46,7 @@ def heartbeat(*, json_file: str, strict: bool) -> int:
 def ping(workers: Sequence[str], *, json_file: str) -> int:
     """Ask these workers, or all, also whether they take their token. Raises NadgError."""
     settings = load_settings()
-    _require_place(json_file)
+    require_place(json_file)
     beats = asyncio.run(_beats(settings, workers, tokens=bool(settings.grid_secret)))
     if not beats:
         error_line(_nobody(settings))
@@ -79,7 +76,7 @@ def verdict(beats: Sequence[Beat], *, strict: bool = False) -> Code:
 def report(beats: Sequence[Beat], *, json_file: str) -> None:
     """Write the JSON where it is wanted, and the table to stdout unless that is the JSON's. Raises SettingsError."""
     if json_file:
-        _write(json.dumps(as_json(beats), indent=2, ensure_ascii=True) + "\n", json_file)
+        write_json(as_json(beats), json_file)
     if beats and json_file != STDOUT:
         console = make_console()
         print_table(console, COLUMNS, map(_row, beats), numbers=("ms", "running"))
@@ -128,24 +125,3 @@ def _notice(text: str) -> None:
         print(f"::notice title=NADG heartbeat::{text}", file=sys.stderr)  # noqa: T201
     else:
         error_line(text)
-
-
-def _require_place(json_file: str) -> None:
-    """Say before the work, not after it, that the JSON has nowhere to go."""
-    path = Path(json_file)
-    if json_file and json_file != STDOUT and (path.is_dir() or not path.absolute().parent.is_dir()):
-        why = "is a folder" if path.is_dir() else "is in a folder that does not exist"
-        message = f"--json {json_file} {why}"
-        raise SettingsError(message)
-
-
-def _write(text: str, target: str) -> None:
-    if target == STDOUT:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"cannot write {target}: {error.strerror or error}"
-        raise SettingsError(message) from error

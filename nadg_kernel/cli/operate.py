@@ -1,4 +1,4 @@
-"""The commands of whoever looks after workers and history, and their options; `add_to` puts them into the program."""
+"""The commands of whoever looks after workers, history and this machine; `add_to` puts them into the program."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("heartbeat")(heartbeat_command)
     app.command("prune")(prune_command)
     app.add_typer(db, name="db")
+    app.command("doctor")(doctor_command)
 
 
 @workers.command("add")
@@ -105,6 +106,18 @@ def prune_command(
     from nadg_kernel.cli.prune import prune
 
     return prune(older_than=older_than, results_only=results_only)
+
+
+def doctor_command(
+    *,
+    online: Annotated[bool, typer.Option("--online", help="Also ask Gemini whether it takes the key.")] = False,
+    no_workers: Annotated[bool, typer.Option("--no-workers", help="Start no local worker.")] = False,
+    json_file: _Json = "",
+) -> int:
+    """Look at all that NADG needs here, and say what to do. Exit code 1 if there is a problem. Shows no secret."""
+    from nadg_kernel.cli.doctor import doctor
+
+    return doctor(online=online, workers=not no_workers, json_file=json_file)
 
 
 @db.command("check")
