@@ -12,25 +12,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel import history
+from nadg_kernel.advice import READY_S, Advice, chosen
 from nadg_kernel.attachments import attach_all, needed, surroundings
-from nadg_kernel.errors import (
-    NadgError,
-    PlanFileError,
-    PlanHasProblems,
-    PlannerError,
-    PlanNotApproved,
-    RunNotFound,
-)
+from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlanNotApproved, RunNotFound
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.loop import BackgroundLoop
-from nadg_kernel.model import Command, EventType, Plan
-from nadg_kernel.planners.base import Briefing, Planner
+from nadg_kernel.model import EventType, Plan
 from nadg_kernel.planners.recipes import suggest
-from nadg_kernel.planners.registry import make_planner
 from nadg_kernel.registry import Registry
 from nadg_kernel.rehearsal import ROWS, rehearsed, sampled
-from nadg_kernel.run import Run
-from nadg_kernel.runner import Runner
+from nadg_kernel.run import Run, wired
 from nadg_kernel.settings import Settings, load_settings
 from nadg_kernel.stores.blobs import BlobStore
 from nadg_kernel.stores.making import make_store
@@ -46,16 +37,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nadg_kernel.data import Attached
     from nadg_kernel.engines.base import WorkerState
-    from nadg_kernel.model import Event
-    from nadg_kernel.planners.base import Tell
+    from nadg_kernel.planners.base import Planner, Tell
+    from nadg_kernel.planners.revising import Proposal
     from nadg_kernel.registry import Rotation
     from nadg_kernel.settings import Secret
     from nadg_kernel.stores.replica import ReplicaState
-
-READY_S = 15.0
-"""How long a draft waits for the local workers, so that it can say which imports exist."""
 
 
 class Grid:
@@ -81,7 +68,7 @@ class Grid:
 
             self.settings = replace(self.settings, home=Path(home).expanduser())
         self.home = self.settings.home
-        self.planner: Planner = _planner(planner, self.settings)
+        self.planner: Planner = chosen(planner, self.settings)
         retention = parse_age(self.settings.retention, "NADG_RETENTION") if self.settings.retention else None
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(self.home / "blobs")
@@ -93,6 +80,7 @@ class Grid:
         self._fleet = Fleet(
             local=count, home=self.home, blobs=self.blobs, store=self.store, secret=self.settings.grid_secret
         )
+        self._advice = Advice(settings=self.settings, loop=self.loop, fleet=self._fleet, blobs=self.blobs)
         try:
             self.loop.run(self.store.open())
             self.loop.spawn(self._fleet.start())
@@ -133,9 +121,44 @@ class Grid:
         planner: str | Planner | None = None,
     ) -> Future[Plan]:
         """`plan` without waiting: `tell` hears of the progress, on the loop's thread."""
-        attached = attach_all(data, self.blobs)
-        who = self.planner if planner is None else _planner(planner, self.settings)
-        return self.loop.submit(self._draft(command, attached, who, tell))
+        return self._advice.draft(planner or self.planner, command, data, tell)
+
+    def revise(self, plan: Plan, words: str = "", subtask: str | None = None, *, answer: str | None = None) -> Proposal:
+        """Changes to a plan as asked for in words; nothing is changed until you take `.plan` of what this gives.
+
+        With `subtask` all others stay. `answer` is a chat's, to `prompt(words, plan=plan)`. Raises PlannerError.
+        """
+        return self._advice.revise(self.planner, plan, words, subtask, answer)
+
+    def repair(self, run: Run, subtask: str) -> Proposal:
+        """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
+
+        `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. Raises PlannerError.
+        """
+        return self._advice.repair(self.planner, run, subtask)
+
+    def report(self, run: Run) -> str:
+        """A report over a run in Markdown. Sends its results as text, of tables the first rows. Raises PlannerError."""
+        return self._advice.report(self.planner, run)
+
+    def prompt(
+        self,
+        command: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        planner: str | Planner | None = None,
+        plan: Plan | None = None,
+        answer: str | None = None,
+    ) -> str:
+        """Exactly what the planner would send first; of `planner="chat"`, or without a model, the text to `paste` for.
+
+        With `plan` the text for changes to it, with `answer` that for a second round after one that has problems.
+        """
+        return self._advice.prompt(planner or self.planner, command, data, plan, answer)
+
+    def paste(self, answer: str, command: str, data: Mapping[str, object] | None = None) -> Plan:
+        """The draft of a chat's answer to `prompt`, with its problems. Raises PlannerError where no plan is in it."""
+        return self._advice.paste(answer, command, data)
 
     def check(self, plan: Plan, data: Mapping[str, object] | None = None) -> Plan:
         """The same plan, checked against the workers as they are now and against this data."""
@@ -307,23 +330,6 @@ class Grid:
         ready = sum(state.health == "ready" for state in states)
         return f"Grid({ready} of {len(states)} workers ready, planner {self.planner_name}, history {self.store_name})"
 
-    async def _draft(self, command: str, attached: dict[str, Attached], planner: Planner, tell: Tell | None) -> Plan:
-        await self._fleet.settle(READY_S)
-        schemas = {name: item.schema for name, item in attached.items()}
-        context = surroundings(attached, self.worker_states())
-        states = self.worker_states()
-        packages = {name: version for state in states for name, version in state.packages.items()}
-        capacity = max(1, sum(state.capacity for state in states if state.health == "ready"))
-        briefing = Briefing(context=context, packages=packages, capacity=capacity)
-        try:
-            plan = await planner.draft(Command(text=command, data=schemas), briefing, tell)
-        except NadgError:
-            raise
-        except Exception as error:  # a planner from elsewhere may raise anything; the command is not lost
-            message = f"the planner {planner.name} failed: {error!r}"
-            raise PlannerError(message) from error
-        return plan.with_context(context)
-
     def _start(self, plan: Plan, refs: Mapping[str, Any], *, show: bool, rehearsal: bool = False) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         run = self._made(run_id, plan, refs, rehearsal=rehearsal).start()
@@ -344,26 +350,11 @@ class Grid:
         return run.start()
 
     def _made(self, run_id: str, plan: Plan, refs: Mapping[str, Any], **more: Any) -> Run:
-        """A run with its runner, each knowing the other."""
-        made: list[Run] = []
-
-        def listen(event: Event) -> None:
-            made[0].on_event(event)
-
-        runner = Runner(
-            run_id=run_id,
-            plan=plan,
-            data=refs,
-            engine=self._fleet.engine,
-            store=self.store,
-            blobs=self.blobs,
-            owner=this_owner(),
-            listener=listen,
-            **more,
-        )
-        made.append(Run(runner, plan=plan, loop=self.loop, blobs=self.blobs, data=refs))
-        self.runs_here[run_id] = made[0]
-        return made[0]
+        """A run with its runner, which this grid keeps."""
+        more = {**more, "engine": self._fleet.engine, "store": self.store, "owner": this_owner()}
+        run = wired(run_id, plan, refs, loop=self.loop, blobs=self.blobs, **more)
+        self.runs_here[run_id] = run
+        return run
 
     def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
         self._tell_errors()
@@ -389,10 +380,6 @@ class Grid:
             await run.detach()
         await self._fleet.close()
         await self.store.close()
-
-
-def _planner(planner: str | Planner | None, settings: Settings) -> Planner:
-    return make_planner(planner, settings) if planner is None or isinstance(planner, str) else planner
 
 
 def _close_at_exit(method: weakref.WeakMethod[Callable[[], None]]) -> None:

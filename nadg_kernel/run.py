@@ -13,7 +13,7 @@ from nadg_kernel.errors import EditError, NadgError, StaleEpoch
 from nadg_kernel.model import RunState
 from nadg_kernel.progress import RunProgress
 from nadg_kernel.results import ResultView
-from nadg_kernel.runner import Cancel, Hold, Rerun, Revise, Skip
+from nadg_kernel.runner import Cancel, Hold, Rerun, Revise, Runner, Skip
 from nadg_kernel.runview import run_html, run_text
 from nadg_kernel.values import decode, from_ref
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import Blobs
     from nadg_kernel.loop import BackgroundLoop
     from nadg_kernel.model import Event, Plan
-    from nadg_kernel.runner import Runner
 
 PUSH_S = 0.2
 """At most five repaints a second of the cell's output."""
@@ -319,3 +318,15 @@ class Run:
             future.cancel()
         self._push()
         return self
+
+
+def wired(run_id: str, plan: Plan, data: Mapping[str, Any], *, loop: BackgroundLoop, blobs: Blobs, **more: Any) -> Run:
+    """A run with its runner, each knowing the other; `more` is what the Runner takes besides."""
+    made: list[Run] = []
+
+    def listen(event: Event) -> None:
+        made[0].on_event(event)
+
+    runner = Runner(run_id=run_id, plan=plan, data=data, blobs=blobs, listener=listen, **more)
+    made.append(Run(runner, plan=plan, loop=loop, blobs=blobs, data=data))
+    return made[0]

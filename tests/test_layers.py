@@ -22,7 +22,7 @@ LAYERS = [
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
     {"analytics", "charts", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
-    {"attachments", "fleet", "grid", "loop", "registry", "run"},
+    {"advice", "attachments", "fleet", "grid", "loop", "registry", "run"},
     {"panel", "magics", "cli", "doctor"},
 ]
 SIBLINGS = LAYERS[3]

@@ -95,13 +95,16 @@ def root(
 
 
 @app.command("run")
-def run_command(
+def run_command(  # noqa: PLR0913 - one for each option
     command: Annotated[str | None, typer.Argument(help="What to do, in words.", show_default=False)] = None,
     *,
     data: _Data = None,
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Run this plan file instead of drafting.")
     ] = None,
+    answer: Annotated[
+        str, typer.Option("--answer", metavar="FILE", help="Take a chat's answer to nadg prompt as draft; - is stdin.")
+    ] = "",
     approve: Annotated[bool, typer.Option("--approve", help="Approve the plan as shown, without asking.")] = False,
     json_file: _Json = "",
     html: _Html = None,
@@ -122,11 +125,27 @@ def run_command(
             command=command,
             data=tuple(data or ()),
             plan=plan,
+            answer=answer,
             approve=approve,
             save_plan=save_plan,
             outputs=Outputs(json_file=json_file, html=html, timeout=timeout),
         )
     )
+
+
+@app.command("prompt")
+def prompt_command(
+    command: Annotated[str, typer.Argument(help="What to do, in words.", show_default=False)],
+    *,
+    data: _Data = None,
+    answer: Annotated[
+        str, typer.Option("--answer", metavar="FILE", help="An answer with problems: print the text for a second one.")
+    ] = "",
+) -> int:
+    """Print the text to copy into any chat: its answer, saved, goes to nadg run --answer FILE. No rows are in it."""
+    from nadg_kernel.cli.prompt import prompt
+
+    return prompt(command, tuple(data or ()), answer)
 
 
 @app.command("resume")

@@ -10,6 +10,7 @@ from nadg_kernel.cli import planfile
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import ask, can_ask, error_line, make_console
 from nadg_kernel.cli.following import Outputs, followed, require_place, writing
+from nadg_kernel.cli.prompt import read_answer
 from nadg_kernel.display import clean_text
 from nadg_kernel.errors import DataError, PlanHasProblems, SettingsError, WorkerError
 from nadg_kernel.model import Plan
@@ -34,6 +35,7 @@ class Options:
     command: str | None
     data: tuple[str, ...] = ()
     plan: Path | None = None
+    answer: str = ""
     approve: bool = False
     save_plan: Path | None = None
     outputs: Outputs
@@ -44,7 +46,11 @@ def run(options: Options) -> int:
     if (options.command is None) == (options.plan is None):
         message = "give either a command in quotes or --plan FILE" + ("" if options.plan is None else ", not both")
         raise SettingsError(message)
+    if options.answer and options.command is None:
+        message = "--answer is a chat's answer to nadg prompt: give the same command with it, not --plan"
+        raise SettingsError(message)
     data = parse_data(options.data)
+    answer = read_answer(options.answer) if options.answer else None
     options.outputs.require_places()
     if options.save_plan is not None:
         require_place("--save-plan", options.save_plan)
@@ -54,7 +60,7 @@ def run(options: Options) -> int:
     from nadg_kernel.grid import Grid
 
     with Grid() as grid:
-        plan = _prepared(grid, options, data, console)
+        plan = _prepared(grid, options, data, answer, console)
         if plan is None:
             return Code.BAD_INPUT
         require_worker(grid, waited=options.plan is not None)
@@ -80,9 +86,11 @@ def parse_data(given: Sequence[str]) -> dict[str, Path]:
     return out
 
 
-def _prepared(grid: Grid, options: Options, data: dict[str, Path], console: Console) -> Plan | None:
+def _prepared(grid: Grid, options: Options, data: dict[str, Path], answer: str | None, console: Console) -> Plan | None:
     """The plan, approved; None when nobody approved it."""
-    if options.plan is None:
+    if answer is not None:
+        plan = grid.paste(answer, options.command or "", data)
+    elif options.plan is None:
         plan = grid.plan(options.command or "", data)
     else:
         _wait_for_worker(grid)  # so that problems name imports that no worker has
@@ -102,6 +110,8 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], console: Cons
     _show(plan, console, code=not options.approve)
     if _blocking(plan):
         _saved(plan, options, console)
+        if answer is not None:
+            console.print("nadg prompt with the same words and --answer FILE prints the text for a second round")
         raise PlanHasProblems(_blocking(plan))
     if options.approve or (can_ask() and ask("Approve and run this plan?")):
         return _saved(plan.approve(), options, console)

@@ -62,6 +62,18 @@ class ChatPlanner:
         again = self._again(self.prompt(command, briefing), answer, problems) if problems else ""
         return Pasted(plan=plan, problems=tuple(problems), again=again)
 
+    def again(self, answer: str, command: Command, briefing: Briefing) -> str:
+        """The text to copy for a second round after an answer. Raises PlannerError where it has no problems."""
+        try:
+            text = self.read(answer, command, briefing).again
+        except PlannerError as error:
+            if not answer.strip():
+                raise
+            return self._again(self.prompt(command, briefing), answer, [str(error)])
+        if not text:
+            raise PlannerError("this answer has no problems: paste it, there is nothing to ask again")
+        return text
+
     async def draft(self, command: Command, briefing: Briefing, tell: Tell | None = None) -> Plan:
         """A draft through `ask`, with a second round where the first answer has problems."""
         text = self.prompt(command, briefing)

@@ -90,7 +90,7 @@ def propose(plan: Plan, raw: Mapping[str, Any], *, frozen: Collection[str] = (),
     for change in changes:
         action, name = str(change.get("action")), str(change.get("id", ""))
         if name in frozen:
-            notes.append(f"{name} is done and stays as it is")
+            notes.append(f"{name} stays as it is")
             continue
         try:
             new = _apply(new, action, name, change, by, notes)

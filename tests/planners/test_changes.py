@@ -66,7 +66,7 @@ async def test_finished_subtasks_stay():
     who, model = planner(answer)
     found = await who.revise(PLAN, "anything", frozen={"load"})
     assert found.plan["load"] == PLAN["load"]
-    assert "load is done and stays as it is" in found.notes
+    assert "load stays as it is" in found.notes
     assert "they are done: load" in model.prompts[0]
 
 
