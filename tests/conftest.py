@@ -39,6 +39,7 @@ def pytest_unconfigure(config):
     shutil.rmtree(config.stash[_session_folder], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Run browsers in one place: two on two cores only slow each other down."""
     for item in items:

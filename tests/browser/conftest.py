@@ -28,8 +28,9 @@ def lab(tmp_path_factory):
         lab.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Closed with its module: while Playwright is open, its event loop counts as this thread's, and others cannot run."""
     if chromium() is None:
         pytest.skip("there is no Chromium: apt-get install chromium")
     with open_browser() as browser:
