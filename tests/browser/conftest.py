@@ -30,7 +30,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Closed with its module: while Playwright is open, its event loop counts as this thread's, and others cannot run."""
+    """Closed with its module: while Playwright is open, its event loop is this thread's, and no other can run."""
     if chromium() is None:
         pytest.skip("there is no Chromium: apt-get install chromium")
     with open_browser() as browser:
