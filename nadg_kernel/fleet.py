@@ -47,8 +47,10 @@ class Fleet:
 
     def use(self, row: WorkerRow) -> None:
         """Send work to a registered worker from now on."""
-        # Without the secret, or for a URL that no worker may have, there is no token to send.
-        self.engine.put_worker(registered_endpoint(row.worker_id, row.url, row.generation, self._secret))
+        # A row is not trusted: it may not take a local worker's place, and without the secret, or for a URL that no
+        # worker may have, there is no token to send.
+        name = f"registered-{row.worker_id}" if row.worker_id in self._local_names else row.worker_id
+        self.engine.put_worker(registered_endpoint(name, row.url, row.generation, self._secret))
 
     def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
         """Tell `listener` of all workers whenever one changes; gives the way to stop."""

@@ -210,7 +210,7 @@ def _error_bundle(title: str, error: Mapping[str, Any]) -> Bundle:
     head = clean_text(f"{title} failed{line}: {error.get('type', '')}: {error.get('message', '')}", 2_000)
     hint = clean_text(str(error.get("hint") or ""), 2_000)
     text = "\n".join(part for part in (head, hint, trace) if part)
-    html = f"<b style='color:#b3261e'>{escape(head)}</b>"
+    html = f"<b style='color:var(--jp-error-color1,#b3261e)'>{escape(head)}</b>"
     html += f"<br>{escape(hint)}" if hint else ""
     html += f"<pre>{escape(trace)}</pre>" if trace else ""
     return {"text/plain": text, "text/html": html}

@@ -24,10 +24,10 @@ ICONS = {
     SubtaskState.CANCELLED: "\N{WHITE SQUARE}",
 }
 COLOURS = {
-    SubtaskState.RUNNING: "#6f42c1",
-    SubtaskState.SUCCEEDED: "#1b7f4b",
-    SubtaskState.CACHED: "#1b7f4b",
-    SubtaskState.FAILED: "#b3261e",
+    SubtaskState.RUNNING: "var(--jp-brand-color1,#6f42c1)",
+    SubtaskState.SUCCEEDED: "var(--jp-success-color1,#1b7f4b)",
+    SubtaskState.CACHED: "var(--jp-success-color1,#1b7f4b)",
+    SubtaskState.FAILED: "var(--jp-error-color1,#b3261e)",
 }
 
 

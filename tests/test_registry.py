@@ -368,3 +368,16 @@ def test_a_grid_shows_tokens_rotates_and_pings(tmp_path):
         assert not grid.rotate_worker(name).done
         grid.remove_worker(name)
         assert grid.ping().empty
+
+
+async def test_a_row_takes_no_local_workers_place(tmp_path):
+    from nadg_kernel.fleet import Fleet
+    from nadg_kernel.stores.base import WorkerRow
+    from nadg_kernel.stores.blobs import BlobStore
+    from nadg_kernel.stores.sqlite import SqliteStore
+
+    store = SqliteStore(tmp_path / "nadg.db")
+    fleet = Fleet(local=1, home=tmp_path, blobs=BlobStore(tmp_path / "blobs"), store=store, secret=None)
+    fleet.use(WorkerRow(worker_id="local-1", url="https://example.com"))
+    assert [state.worker_id for state in fleet.engine.snapshot()] == ["registered-local-1"]
+    await fleet.engine.close()
