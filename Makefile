@@ -11,12 +11,12 @@ NOTEBOOK := notebooks/01_control_panel.ipynb
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 NO_BROWSER := $(if $(filter 1,$(NADG_NO_BROWSER)),--no-browser)
 SOURCES := nadg_kernel worker-node tests $(wildcard benchmarks)
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --durations=12
 DAILY := not soak and not bench
 
 LOWEST := .venv-lowest
 
-.PHONY: help setup lab test test-lowest lint types soak bench sync-wire format clean
+.PHONY: help setup lab test test-lowest lint types soak bench sync-wire format clean screenshots
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -93,6 +93,13 @@ soak: setup ## chaos, long and large cases; their seeds are printed (SEED=7 repe
 
 bench: setup ## compare speeds on this machine (BENCH="worker --quick" narrows it down; see docs/benchmarks.md)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+screenshots: setup ## take the README's pictures of the panel, and all others into build/screenshots
+	$(BIN)/python -m tests.browser.screenshots build/screenshots
+	mkdir -p docs/images
+	for look in light dark; do \
+	  cp build/screenshots/2_review_$$look.png docs/images/review_$$look.png; \
+	  cp build/screenshots/6_run_$$look.png docs/images/run_$$look.png; done
 
 sync-wire: setup ## give the worker its copies of the protocol and the value formats, and its requirements
 	cp nadg_kernel/wire.py nadg_kernel/values.py worker-node/
