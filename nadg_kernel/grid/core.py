@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import atexit
 import uuid
-import warnings
 import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from nadg_kernel import history
-from nadg_kernel.advice import READY_S, Advice, chosen
+from nadg_kernel.advice import Advice, chosen
 from nadg_kernel.attachments import attach_all, needed, surroundings
 from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlanNotApproved, RunNotFound
 from nadg_kernel.fleet import Fleet
+from nadg_kernel.grid.frames import Frames
+from nadg_kernel.grid.workforce import Workforce
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import EventType, Plan
 from nadg_kernel.planners.recipes import suggest
@@ -35,17 +35,12 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    import pandas as pd
-
-    from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.planners.base import Planner, Tell
     from nadg_kernel.planners.revising import Proposal
-    from nadg_kernel.registry import Rotation
-    from nadg_kernel.settings import Secret
     from nadg_kernel.stores.replica import ReplicaState
 
 
-class Grid:
+class Grid(Workforce, Frames):
     """Plans, workers, runs and their history.
 
     Without keys: recipes, local workers and SQLite. `planner` is a name or an object with `draft`; `local_workers` how
@@ -207,80 +202,6 @@ class Grid:
         refs = sampled({name: item.ref for name, item in wanted.items()}, rows, self.blobs)
         return self._start(part, refs, show=show, rehearsal=True)
 
-    def worker_states(self) -> tuple[WorkerState, ...]:
-        """Every worker as last seen, without asking."""
-        return self._fleet.engine.snapshot()
-
-    def on_workers(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
-        """Call `listener` with all workers whenever one changes, on the loop's thread; gives the way to stop."""
-        return self._fleet.subscribe(listener)
-
-    def wait_ready(self, count: int = 1, timeout: float = READY_S) -> bool:
-        """Wait (seconds) until `count` workers are ready; whether they are."""
-        return self.loop.run(self._fleet.wait_ready(count, timeout))
-
-    def workers(self) -> pd.DataFrame:
-        """One row per worker: id, health, running, capacity, latency, labels, layers, reason."""
-        return history.workers(self.worker_states())
-
-    def add_worker(self, url: str, *, worker_id: str = "") -> str:
-        """Register a remote worker by its URL and use it from now on; gives its id.
-
-        Its token (`nadg workers token URL`) has to be set on it as NADG_AUTH_TOKEN. Raises SettingsError without
-        NADG_GRID_SECRET, WorkerError for a URL that no worker may have.
-        """
-        row = self.loop.run(self.registry.add(url, worker_id=worker_id))
-        self.loop.call(self._fleet.use, row)
-        return row.worker_id
-
-    def remove_worker(self, worker: str) -> None:
-        """Forget a registered worker by id or URL; its history stays."""
-        row = self.loop.run(self.registry.remove(worker))
-        self.loop.call(self._fleet.engine.drop_worker, row.worker_id)
-
-    def worker_token(self, worker: str) -> Secret:
-        """The token to set as NADG_AUTH_TOKEN on a worker, by its id or URL; `.reveal()` shows it."""
-        return self.loop.run(self.registry.token(worker))
-
-    def rotate_worker(self, worker: str) -> Rotation:
-        """Change a worker's token: first call says what to set on it, the next one, once it takes it, uses it."""
-        rotation = self.loop.run(self.registry.rotate(worker))
-        if rotation.done:
-            self.loop.call(self._fleet.use, rotation.row)
-        return rotation
-
-    def ping(self) -> pd.DataFrame:
-        """Ask every registered worker now: one row each with status, seconds, running, capacity, token, reason."""
-        import pandas as pd
-
-        beats = self.loop.run(self.registry.heartbeat(tokens=True))
-        columns = ["worker_id", "url", "status", "seconds", "running", "capacity", "weak", "takes_token", "reason"]
-        return pd.DataFrame([{name: getattr(beat, name) for name in columns} for beat in beats], columns=columns)
-
-    def history(self, **filters: Any) -> pd.DataFrame:
-        """One row per subtask and run, newest first. Filters: since, until, state, worker, run, text, limit."""
-        return self._frame("history", filters)
-
-    def attempts(self, **filters: Any) -> pd.DataFrame:
-        """One row per attempt, newest first. Filters as for `history`, and outcome."""
-        return self._frame("attempts", filters)
-
-    def runs(self, **filters: Any) -> pd.DataFrame:
-        """One row per run, newest first."""
-        return self._frame("runs", filters)
-
-    def edits(self, **filters: Any) -> pd.DataFrame:
-        """One row per changed field of a plan: what people change in a split."""
-        return self._frame("edits", filters)
-
-    def export_history(self, path: str | Path, frame: str = "history", **filters: Any) -> Path:
-        """Write a frame (history, attempts, runs, edits, workers, shards) to a .parquet or .csv file, batch by batch.
-
-        In CSV, text that a spreadsheet would run as a formula is made plain. Raises StoreError for another ending.
-        """
-        self._tell_errors()
-        return self.loop.run(history.export(self.store, frame, filters, path))
-
     def resume(self, run_id: str, *, show: bool = True) -> Run:
         """Take over a run that was interrupted: what is finished is kept, the rest goes on.
 
@@ -356,11 +277,6 @@ class Grid:
         self.runs_here[run_id] = run
         return run
 
-    def _frame(self, name: str, filters: Mapping[str, Any]) -> pd.DataFrame:
-        self._tell_errors()
-        seen = history.Seen()
-        return history.wait_shown(self.loop.submit(history.collect(self.store, name, filters, seen)), seen, name)
-
     async def _retain(self, age: timedelta) -> None:
         with suppress(SupabaseUnreachable):  # that it is away is shown; the next grid prunes
             await prune(self.store, self.blobs, age)
@@ -368,12 +284,6 @@ class Grid:
     def _store_changed(self, state: ReplicaState) -> None:
         for run in self.runs_here.values():
             run.on_store("Supabase", "" if state.ok else state.reason, state.caught_up)
-
-    def _tell_errors(self) -> None:
-        """Show what failed in the background since the last call, where the person is now."""
-        while self.loop.errors:
-            error = self.loop.errors.popleft()
-            warnings.warn(f"in the background: {error!r}", RuntimeWarning, stacklevel=3)
 
     async def _close(self) -> None:
         for run in self.runs_here.values():
