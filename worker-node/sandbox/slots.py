@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from janitor import Janitor
 from sandbox import cleanup
 from sandbox.harvest import Stamp, stamp
 from sandbox.plan import TMP, WORK
@@ -68,6 +69,7 @@ class Slots:
     def __init__(self, count: int, uid_base: int | None, parent: Path | None = None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         self.root.chmod(0o711)  # other users pass through and see no names
+        self._janitor = Janitor(self.root)  # the zygote removes it too, but may have been killed with the worker
         self._slots = [self._make(index, uid_base) for index in range(count)]
 
     def __getitem__(self, index: int) -> Slot:
@@ -90,3 +92,4 @@ class Slots:
         """Remove everything; the tasks are dead."""
         if self.root.exists():
             cleanup.remove(self.root)
+        self._janitor.dismiss()
