@@ -18,7 +18,7 @@ WORKER = ROOT / "worker-node"
 LAYERS = [
     {"wire", "values", "errors"},
     {"model"},
-    {"settings", "data", "samples"},
+    {"settings", "data", "samples", "estimates"},
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
     {"analytics", "charts", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
