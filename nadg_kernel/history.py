@@ -32,17 +32,18 @@ class Seen:
 async def collect(store: Store, frame: str, filters: Mapping[str, Any], seen: Seen | None = None) -> pd.DataFrame:
     """One frame of the store as pandas, newest first, read in batches.
 
-    Raises StoreError for a filter that does not exist.
+    Integers and flags stay what they are where some are missing, times are aware; also in an empty frame. Raises
+    StoreError for a filter or frame that does not exist.
     """
-    import pyarrow as pa
+    from nadg_kernel.analytics import typed
+    from nadg_kernel.stores import frames
 
     batches = []
     async for batch in _batches(store, frame, filters):
         batches.append(batch)
         if seen is not None:
             seen.rows += batch.num_rows
-    table = pa.Table.from_batches(batches) if batches else None
-    return _empty() if table is None else table.to_pandas()
+    return typed(batches, frames.frame(frame).schema())
 
 
 def wait_shown(future: Future[pd.DataFrame], seen: Seen, what: str) -> pd.DataFrame:
@@ -65,7 +66,7 @@ async def export(store: Store, frame: str, filters: Mapping[str, Any], path: str
 
     Raises StoreError for another ending, and when there is nothing to write.
     """
-    from nadg_kernel.analytics import spreadsheet_safe
+    from nadg_kernel.analytics import spreadsheet_safe, typed
 
     target = Path(path)
     if target.suffix.lower() not in {".parquet", ".csv"}:
@@ -76,7 +77,7 @@ async def export(store: Store, frame: str, filters: Mapping[str, Any], path: str
     with contextlib.ExitStack() as open_files:
         async for batch in _batches(store, frame, filters):
             if target.suffix.lower() == ".csv":
-                text = spreadsheet_safe(batch.to_pandas()).to_csv(index=False, header=not rows)
+                text = spreadsheet_safe(typed([batch])).to_csv(index=False, header=not rows)
                 if not rows:
                     file = open_files.enter_context(target.open("w", encoding="utf-8", newline=""))  # noqa: ASYNC230 - as ParquetWriter
                 file.write(text)
@@ -99,12 +100,6 @@ async def _batches(store: Store, frame: str, filters: Mapping[str, Any]) -> Asyn
         raise StoreError(message)
     async for batch in store.query(frame, {name: value for name, value in filters.items() if value is not None}):
         yield batch
-
-
-def _empty() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame()
 
 
 def workers(states: Sequence[WorkerState]) -> pd.DataFrame:

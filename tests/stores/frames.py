@@ -23,7 +23,8 @@ def story():
     return made.edit("report", code="result = 2", timeout_s=5, by="ann").drop("side", by="ann").approve(by="ann")
 
 
-async def _write(store):
+async def write_story(store):
+    """Three runs: one with failures, one with a cached subtask that still runs, one that has not begun."""
     await store.upsert_workers(
         [
             WorkerRow(
@@ -85,7 +86,7 @@ def made_frames(folder):
         out = {}
         for moment in ("empty", "full"):
             if moment == "full":
-                await _write(store)
+                await write_story(store)
             frames = {name: analytics.typed([batch async for batch in store.query(name)]) for name in FRAMES}
             found = [event async for event in store.read("r1")] if moment == "full" else []
             out[moment] = SimpleNamespace(**frames, plan=story(), journal=found)
