@@ -56,9 +56,8 @@ def make_model(setting: str, key: str) -> Model:
     if base_url and not base_url.startswith(("https://", "http://")):
         message = f"NADG_WORKER_MODEL: the base URL {base_url!r} must start with https:// or http://"
         raise ConfigError(message)
-    needed = "google.genai" if kind == "gemini" else "httpx2"
+    needed, package = ("google.genai", "google-genai") if kind == "gemini" else ("httpx2", "httpx2")
     if not _installed(needed):
-        package = "google-genai" if kind == "gemini" else "httpx2"
         message = f"NADG_WORKER_MODEL needs the package {package}: add it to requirements.txt"
         raise ConfigError(message)
     if kind == "gemini":
