@@ -1,78 +1,14 @@
-"""What can happen to a panel, and what it can ask of the grid, as frozen records."""
+"""What can happen to a panel, as frozen records: the reducer takes them one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
 from nadg_kernel.engines.base import WorkerState
-from nadg_kernel.model import Plan, RunState
-
-
-class Step(StrEnum):
-    """The panel's pages, in the order of the work."""
-
-    COMMAND = "command"
-    REVIEW = "review"
-    RUN = "run"
-    RESULTS = "results"
-    WORKERS = "workers"
-    HISTORY = "history"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """Data that can be attached: a frame of the notebook, or a file that the person named (`path`)."""
-
-    name: str
-    text: str
-    """Its size in words, such as `3,708 x 5`."""
-    columns: tuple[str, ...] = ()
-    path: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suggestion:
-    """A subtask that fits the attached data; `values` are what `Plan.add` takes."""
-
-    title: str
-    reason: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanFile:
-    """A plan on disk that can be opened again."""
-
-    path: str
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultItem:
-    """One subtask's result, safe to show. `key` changes when the result may have."""
-
-    subtask: str
-    title: str
-    state: str
-    key: str
-    bundles: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSnapshot:
-    """A run as the panel shows it, as JSON values: a row for each subtask, and the output of the one that is shown."""
-
-    run_id: str
-    state: RunState
-    revision: int = 0
-    reason: str = ""
-    elapsed_s: float = 0.0
-    notice: str = ""
-    subtasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    output: Mapping[str, Any] = field(default_factory=dict)
+from nadg_kernel.model import Plan
+from nadg_kernel.panel.records import Offer, PlanFile, ResultItem, RunSnapshot, Step, Suggestion
 
 
 class Action:
@@ -309,88 +245,3 @@ class Failed(Action):
 @dataclass(frozen=True, kw_only=True)
 class Dismiss(Action):
     """The person has read the message."""
-
-
-class Effect:
-    """Base of what the reducer asks to be done; the answer comes back as an action."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StartDraft(Effect):
-    """Ask the planner."""
-
-    number: int
-    command: str
-    data: tuple[Offer, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suggest(Effect):
-    """Look for recipes that fit the data."""
-
-    data: tuple[Offer, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadFile(Effect):
-    """See whether a file can be attached."""
-
-    path: str
-    taken: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadPlan(Effect):
-    """Read a saved plan."""
-
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FindPlans(Effect):
-    """Look for plans on disk."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check(Effect):
-    """Check a plan against workers and data."""
-
-    plan: Plan
-    data: tuple[Offer, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Save(Effect):
-    """Write the plan to disk; the same `file` is the same file."""
-
-    plan: Plan
-    file: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StartRun(Effect):
-    """Run an approved plan."""
-
-    plan: Plan
-    data: tuple[Offer, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steer(Effect):
-    """Pass a control on to the run."""
-
-    verb: str
-    subtask: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadHistory(Effect):
-    """Read past runs from the store."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadResults(Effect):
-    """Make the run's results ready to show."""
-
-    run_id: str
-    wanted: tuple[ResultItem, ...]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nadg_kernel.errors import NadgError
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Action, Step
+from nadg_kernel.panel import effects as e
 from nadg_kernel.panel.found import frames_in
 from nadg_kernel.panel.intents import parse
 from nadg_kernel.panel.live import snapshot
 from nadg_kernel.panel.performer import Performer
+from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.reducer import reduce
 from nadg_kernel.panel.state import PanelState, selected_subtask
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nadg_kernel.grid import Grid
+    from nadg_kernel.panel.actions import Action
     from nadg_kernel.run import Run
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class Controller:
         """Show the first state; look for workers, frames and saved plans."""
         self.send(a.WorkersChanged(workers=tuple(self.grid.worker_states())))
         self.send(a.Offered(offers=frames_in(self.namespace)))
-        self._performer.perform(a.FindPlans())
+        self._performer.perform(e.FindPlans())
 
     def close(self) -> None:
         """Let go of the grid; a run under way goes on."""

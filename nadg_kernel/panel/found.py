@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.display import clean_text
-from nadg_kernel.panel.actions import Offer, PlanFile
+from nadg_kernel.panel.records import Offer, PlanFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

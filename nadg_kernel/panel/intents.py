@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.errors import EditError
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Action, Step
+from nadg_kernel.panel.records import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from nadg_kernel.panel.actions import Action
 
 VERBS = ("hold", "release", "skip", "cancel", "rerun")
 _NUMBERS = {

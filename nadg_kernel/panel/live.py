@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.display import clean_text
 from nadg_kernel.model import SubtaskState
-from nadg_kernel.panel.actions import RunSnapshot
+from nadg_kernel.panel.records import RunSnapshot
 from nadg_kernel.runview import ICONS, detail_text
 
 if TYPE_CHECKING:

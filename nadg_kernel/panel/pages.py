@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from nadg_kernel.engines.base import WorkerState
-    from nadg_kernel.panel.actions import ResultItem
+    from nadg_kernel.panel.records import ResultItem
     from nadg_kernel.panel.state import PanelState
 
 CELL_CHARS = 200

@@ -14,14 +14,17 @@ from nadg_kernel.data import attach
 from nadg_kernel.errors import DataError, EditError, NadgError
 from nadg_kernel.model import Plan
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Action, Effect, Offer, ResultItem, Step, Suggestion
+from nadg_kernel.panel import effects as e
 from nadg_kernel.panel.found import name_of_file, offer_of_file, saved_plans
+from nadg_kernel.panel.records import Offer, ResultItem, Step, Suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nadg_kernel.data import Attached
     from nadg_kernel.grid import Grid
+    from nadg_kernel.panel.actions import Action
+    from nadg_kernel.panel.effects import Effect
     from nadg_kernel.planners.base import PlannerProgress
     from nadg_kernel.run import Run
 
@@ -64,11 +67,11 @@ class Performer:
         self._thread.shutdown(wait=False)
 
     def _guarded(self, effect: Effect) -> None:
-        number = effect.number if isinstance(effect, a.StartDraft) else None
+        number = effect.number if isinstance(effect, e.StartDraft) else None
         try:
             answer = self._do(effect)
         except Exception as error:  # noqa: BLE001 - whatever it is, the person sees it in the panel
-            answer = self._failure(error, _PLACES.get(type(effect)), number, starting=isinstance(effect, a.StartRun))
+            answer = self._failure(error, _PLACES.get(type(effect)), number, starting=isinstance(effect, e.StartRun))
         if answer is not None:
             self._tell(answer)
 
@@ -92,42 +95,42 @@ class Performer:
 
     def _do(self, effect: Effect) -> Action | None:  # noqa: C901, PLR0911 - one line per effect
         match effect:
-            case a.StartDraft():
+            case e.StartDraft():
                 self._draft(effect)
                 return None
-            case a.Suggest():
+            case e.Suggest():
                 found = self.grid.suggest(self._values(effect.data))
                 return a.Suggested(
                     suggestions=tuple(
                         Suggestion(title=item.title, reason=item.why, values=item.subtask.to_json()) for item in found
                     )
                 )
-            case a.ReadFile():
+            case e.ReadFile():
                 return self._file(effect)
-            case a.ReadPlan():
+            case e.ReadPlan():
                 plan = Plan.load(effect.path)
                 self._plan_paths[effect.path] = Path(effect.path)
                 return a.Opened(plan=plan, path=effect.path)
-            case a.FindPlans():
+            case e.FindPlans():
                 return a.PlansFound(files=saved_plans(self.folder))
-            case a.Check():
+            case e.Check():
                 return a.Checked(plan=self.grid.check(effect.plan, self._missing(effect.plan, effect.data)))
-            case a.Save():
+            case e.Save():
                 return a.Saved(path=str(self._save(effect)))
-            case a.StartRun():
+            case e.StartRun():
                 self._start(effect)
                 return None
-            case a.Steer():
+            case e.Steer():
                 self._steer(effect)
                 return None
-            case a.ReadHistory():
+            case e.ReadHistory():
                 return a.HistoryRead(rows=self._history())
-            case a.ReadResults():
+            case e.ReadResults():
                 return a.ResultsRead(run_id=effect.run_id, items=self._results(effect))
         message = f"no way to {type(effect).__name__}"
         raise TypeError(message)
 
-    def _draft(self, effect: a.StartDraft) -> None:
+    def _draft(self, effect: e.StartDraft) -> None:
         def tell(progress: PlannerProgress) -> None:
             self._tell(a.Drafting(number=effect.number, text=progress.text))
 
@@ -160,14 +163,14 @@ class Performer:
         wanted = tuple(offer for offer in offers if offer.name in plan.data and offer.name not in there)
         return self._values(wanted)
 
-    def _file(self, effect: a.ReadFile) -> Action:
+    def _file(self, effect: e.ReadFile) -> Action:
         path = Path(effect.path).expanduser()
         name = self._names.get(path) or name_of_file(effect.path, effect.taken)
         self._files[name] = attach(name, path, self.grid.blobs)
         self._names[path] = name  # the same file again is the same data, read anew
         return a.FileFound(offer=offer_of_file(name, effect.path, self._files[name].schema))
 
-    def _save(self, effect: a.Save) -> Path:
+    def _save(self, effect: e.Save) -> Path:
         path = self._plan_paths.get(effect.file)
         if path is None:
             words = "-".join(re.findall(r"[a-z0-9]+", effect.plan.command.lower())[:6])[:48] or "plan"
@@ -179,11 +182,11 @@ class Performer:
         fresh.replace(path)  # whole or not at all, also when the kernel is killed meanwhile
         return path
 
-    def _start(self, effect: a.StartRun) -> None:
+    def _start(self, effect: e.StartRun) -> None:
         self.run = self.grid.run(effect.plan, self._missing(effect.plan, effect.data), show=False)
         self._watch(self.run)
 
-    def _steer(self, effect: a.Steer) -> None:
+    def _steer(self, effect: e.Steer) -> None:
         if self.run is None:
             message = "there is no run yet"
             raise EditError(message)
@@ -206,7 +209,7 @@ class Performer:
         frame = self.grid.runs(limit=SHOWN_HISTORY)
         return tuple({str(name): value for name, value in row.items()} for row in frame.to_dict("records"))
 
-    def _results(self, effect: a.ReadResults) -> tuple[ResultItem, ...]:
+    def _results(self, effect: e.ReadResults) -> tuple[ResultItem, ...]:
         run = self.run
         if run is None or run.id != effect.run_id:
             return ()
@@ -215,7 +218,7 @@ class Performer:
             place = (run.id, item.subtask, item.key)
             if place not in self._shown:
                 bundles = tuple(run[item.subtask].bundles())
-                self._shown[place] = a.ResultItem(
+                self._shown[place] = ResultItem(
                     subtask=item.subtask, title=item.title, state=item.state, key=item.key, bundles=bundles
                 )
             out.append(self._shown[place])
@@ -224,15 +227,15 @@ class Performer:
 
 
 _PLACES: dict[type[Effect], Step] = {
-    a.StartDraft: Step.COMMAND,
-    a.Suggest: Step.COMMAND,
-    a.ReadFile: Step.COMMAND,
-    a.ReadPlan: Step.COMMAND,
-    a.FindPlans: Step.COMMAND,
-    a.Check: Step.REVIEW,
-    a.Save: Step.REVIEW,
-    a.StartRun: Step.REVIEW,
-    a.Steer: Step.RUN,
-    a.ReadResults: Step.RESULTS,
-    a.ReadHistory: Step.HISTORY,
+    e.StartDraft: Step.COMMAND,
+    e.Suggest: Step.COMMAND,
+    e.ReadFile: Step.COMMAND,
+    e.ReadPlan: Step.COMMAND,
+    e.FindPlans: Step.COMMAND,
+    e.Check: Step.REVIEW,
+    e.Save: Step.REVIEW,
+    e.StartRun: Step.REVIEW,
+    e.Steer: Step.RUN,
+    e.ReadResults: Step.RESULTS,
+    e.ReadHistory: Step.HISTORY,
 }

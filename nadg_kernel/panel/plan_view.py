@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import ipywidgets
 
 _HERE = Path(__file__).parent
+PARTS = ("tools", "link", "graph", "list", "field", "code", "editor", "run", "approval", "view")
+"""The parts of the module in the order in which they are joined: a front end takes one, and there is no build step."""
+
+
+def source() -> str:
+    """The view as one ES module."""
+    return "\n".join((_HERE / "view_js" / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
 
 
 class PlanView(anywidget.AnyWidget):
@@ -22,7 +29,7 @@ class PlanView(anywidget.AnyWidget):
     `receive` is called on whatever thread the front end's message arrives on, and must only pass it on.
     """
 
-    _esm = (_HERE / "plan_view.js").read_text(encoding="utf-8")
+    _esm = source()
     _css = (_HERE / "plan_view.css").read_text(encoding="utf-8")
 
     plan = traitlets.Dict().tag(sync=True)

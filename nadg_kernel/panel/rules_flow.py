@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from nadg_kernel.errors import EditError
 from nadg_kernel.model import SubtaskState
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Effect, ResultItem, Step
+from nadg_kernel.panel import effects as e
+from nadg_kernel.panel.records import ResultItem, Step
 from nadg_kernel.panel.rules_review import KEPT_UNDO
 from nadg_kernel.panel.state import Next, PanelState, first_problem, noticed, quiet, rule, saved, with_plan
 
 if TYPE_CHECKING:
     from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.panel.effects import Effect
 
 FINAL = frozenset(state for state in SubtaskState if state.final)
 MAX_COMMAND = 100_000
@@ -24,7 +26,7 @@ MAX_COMMAND = 100_000
 def _(action: a.GoTo, state: PanelState) -> Next:
     after = replace(state, step=action.step)
     if action.step is Step.HISTORY:
-        return after, (a.ReadHistory(),)
+        return after, (e.ReadHistory(),)
     return after, _results_wanted(after)
 
 
@@ -67,7 +69,7 @@ def _(action: a.AttachFile, state: PanelState) -> Next:
     if not path:
         message = "type the path of a file first, for instance reviews.csv"
         raise EditError(message)
-    return quiet(state, Step.COMMAND), (a.ReadFile(path=path, taken=tuple(offer.name for offer in state.offers)),)
+    return quiet(state, Step.COMMAND), (e.ReadFile(path=path, taken=tuple(offer.name for offer in state.offers)),)
 
 
 @rule.register
@@ -92,7 +94,7 @@ def _(action: a.Draft, state: PanelState) -> Next:
     number = state.draft_number + 1
     text = state.command if action.command is None else action.command
     after = replace(quiet(state, Step.COMMAND), command=text, draft_number=number, drafting="Asking the planner")
-    return after, (a.StartDraft(number=number, command=command, data=state.data),)
+    return after, (e.StartDraft(number=number, command=command, data=state.data),)
 
 
 @rule.register
@@ -109,19 +111,19 @@ def _(action: a.Drafted, state: PanelState) -> Next:
     kept = (*state.undo, state.plan)[-KEPT_UNDO:] if state.plan is not None else ()
     after = replace(with_plan(state, action.plan), drafting=None, step=Step.REVIEW, undo=kept, redo=(), burst="")
     after = replace(after, selected=first_problem(after), file=f"draft {action.number}")
-    return after, (saved(after), a.Check(plan=action.plan, data=state.data))
+    return after, (saved(after), e.Check(plan=action.plan, data=state.data))
 
 
 @rule.register
 def _(action: a.OpenPlan, state: PanelState) -> Next:
-    return state, (a.ReadPlan(path=action.path),)
+    return state, (e.ReadPlan(path=action.path),)
 
 
 @rule.register
 def _(action: a.Opened, state: PanelState) -> Next:
     after = replace(with_plan(state, action.plan), step=Step.REVIEW, undo=(), redo=(), burst="")
     after = replace(after, command=action.plan.command, command_set=state.command_set + 1, file=action.path)
-    return replace(after, selected=first_problem(after)), (a.Check(plan=action.plan, data=state.data),)
+    return replace(after, selected=first_problem(after)), (e.Check(plan=action.plan, data=state.data),)
 
 
 @rule.register
@@ -146,7 +148,7 @@ def _(action: a.Control, state: PanelState) -> Next:
     if state.run is None:
         message = "there is no run yet"
         raise EditError(message)
-    return quiet(state, Step.RUN), (a.Steer(verb=action.verb, subtask=action.subtask),)
+    return quiet(state, Step.RUN), (e.Steer(verb=action.verb, subtask=action.subtask),)
 
 
 @rule.register
@@ -180,7 +182,7 @@ def _(action: a.WorkersChanged, state: PanelState) -> Next:
     after = replace(state, workers=action.workers)
     if state.plan is None or _offers_of(action.workers) == _offers_of(state.workers):
         return after, ()
-    return after, (a.Check(plan=state.plan, data=state.data),)
+    return after, (e.Check(plan=state.plan, data=state.data),)
 
 
 @rule.register
@@ -210,9 +212,9 @@ def _(_action: a.Dismiss, state: PanelState) -> Next:
 def _data_changed(before: PanelState, after: PanelState) -> tuple[Effect, ...]:
     if before.data == after.data:
         return ()
-    asks: tuple[Effect, ...] = (a.Suggest(data=after.data),)
+    asks: tuple[Effect, ...] = (e.Suggest(data=after.data),)
     if after.plan is not None:
-        asks = (*asks, a.Check(plan=after.plan, data=after.data))
+        asks = (*asks, e.Check(plan=after.plan, data=after.data))
     return asks
 
 
@@ -228,7 +230,7 @@ def _results_wanted(state: PanelState) -> tuple[Effect, ...]:
     )
     if wanted == state.results:
         return ()
-    return (a.ReadResults(run_id=state.run.run_id, wanted=wanted),)
+    return (e.ReadResults(run_id=state.run.run_id, wanted=wanted),)
 
 
 def _offers_of(workers: tuple[WorkerState, ...]) -> frozenset[tuple[object, ...]]:

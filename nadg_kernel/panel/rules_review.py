@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.errors import EditError, PlanError
 from nadg_kernel.model.edits import fresh_id
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Step
+from nadg_kernel.panel import effects as e
+from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.state import Next, PanelState, plan_of, quiet, rule, saved, with_plan
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _(action: a.Approve, state: PanelState) -> Next:
         raise PlanError(message)
     approved = plan.approve()
     after = replace(with_plan(state, approved), starting=True, burst="")
-    return quiet(after, Step.REVIEW), (saved(after), a.StartRun(plan=approved, data=state.data))
+    return quiet(after, Step.REVIEW), (saved(after), e.StartRun(plan=approved, data=state.data))
 
 
 def _pushed(state: PanelState) -> tuple[Plan, ...]:

@@ -8,13 +8,14 @@ import ipywidgets as w
 
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import pages
-from nadg_kernel.panel.actions import Action, Offer, ResultItem, Step
 from nadg_kernel.panel.plan_view import PlanView, answer_anywhere
+from nadg_kernel.panel.records import Offer, ResultItem, Step
 from nadg_kernel.panel.view import live_json, plan_json, same_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nadg_kernel.panel.actions import Action
     from nadg_kernel.panel.state import PanelState
 
 STEPS = {

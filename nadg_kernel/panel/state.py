@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.engines.base import WorkerState
 from nadg_kernel.errors import EditError
 from nadg_kernel.model import Plan, Problem, RunState, Subtask
-from nadg_kernel.panel.actions import (
-    Action,
-    Effect,
-    Offer,
-    PlanFile,
-    ResultItem,
-    RunSnapshot,
-    Save,
-    Step,
-    Suggestion,
-)
+from nadg_kernel.panel.effects import Effect, Save
+from nadg_kernel.panel.records import Offer, PlanFile, ResultItem, RunSnapshot, Step, Suggestion
+
+if TYPE_CHECKING:
+    from nadg_kernel.panel.actions import Action
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import RunState, SubtaskState
-from nadg_kernel.panel.actions import Step
 from nadg_kernel.panel.approval import approval_json, count_text
 from nadg_kernel.panel.graph import places
+from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.state import PanelState, selected_subtask
 
 if TYPE_CHECKING:

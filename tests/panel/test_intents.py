@@ -7,6 +7,7 @@ import pytest
 from nadg_kernel.errors import EditError
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel.intents import field_value, parse
+from nadg_kernel.panel.records import Step
 
 
 @pytest.mark.parametrize(
@@ -14,7 +15,7 @@ from nadg_kernel.panel.intents import field_value, parse
     [
         ({"op": "select", "subtask": "x"}, a.Select(subtask="x")),
         ({"op": "draft", "command": "go"}, a.Draft(command="go")),
-        ({"op": "step", "to": "workers"}, a.GoTo(step=a.Step.WORKERS)),
+        ({"op": "step", "to": "workers"}, a.GoTo(step=Step.WORKERS)),
         ({"op": "move", "subtask": "x", "by": -1}, a.Move(subtask="x", by=-1)),
         ({"op": "control", "verb": "cancel"}, a.Control(verb="cancel")),
         ({"op": "add", "suggestion": 2}, a.AddSubtask(suggestion=2)),

@@ -15,7 +15,7 @@ from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.errors import PlannerError
 from nadg_kernel.model import DataSchema, Plan, Subtask
 from nadg_kernel.panel import Panel
-from nadg_kernel.panel.actions import Step
+from nadg_kernel.panel.records import Step
 from tests.panel.fake_grid import FakeGrid
 
 COMMAND = "profile the reviews"

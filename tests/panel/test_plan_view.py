@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nadg_kernel.panel import plan_view
-from nadg_kernel.panel.plan_view import PlanView, answer_anywhere
+from nadg_kernel.panel.plan_view import PARTS, PlanView, answer_anywhere, source
 
-SOURCE = Path(plan_view.__file__).with_name("plan_view.js")
+SOURCES = Path(plan_view.__file__).with_name("view_js")
 
 
 def test_messages_of_a_view_are_passed_on(sent, frontend):
@@ -53,7 +53,8 @@ def test_the_private_routing_of_newer_kernels_is_overruled_only_where_it_exists(
 
 
 def test_the_view_is_one_module_that_loads_nothing_from_elsewhere():
-    text = SOURCE.read_text("utf-8")
+    assert sorted(PARTS) == sorted(path.stem for path in SOURCES.iterdir())
+    text = source()
     assert "export default { render }" in text
     for word in ("fetch(", "XMLHttpRequest", "innerHTML", "insertAdjacentHTML", "eval(", "https://"):
         assert word not in text, word

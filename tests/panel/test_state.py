@@ -10,7 +10,8 @@ from nadg_kernel.engines.base import WorkerHealth, WorkerState
 from nadg_kernel.errors import EditError, PlanError, PlanHasProblems
 from nadg_kernel.model import DataSchema, Plan, RunState, Subtask
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Offer, RunSnapshot, Step, Suggestion
+from nadg_kernel.panel import effects as e
+from nadg_kernel.panel.records import Offer, RunSnapshot, Step, Suggestion
 from nadg_kernel.panel.reducer import reduce
 from nadg_kernel.panel.state import PanelState
 
@@ -68,14 +69,14 @@ def test_the_view_may_be_ahead_of_the_text_box():
 def test_a_draft_ends_in_review_saved_and_checked():
     state = PanelState(command="do it", offers=(REVIEWS,), attached=("reviews",))
     state, (ask,) = reduce(state, a.Draft())
-    assert ask == a.StartDraft(number=1, command="do it", data=(REVIEWS,))
+    assert ask == e.StartDraft(number=1, command="do it", data=(REVIEWS,))
     assert reduce(state, a.Draft()) == (state, ())  # a second click does not ask twice
     state = play(state, a.Drafting(number=1, text="thinking"))
     assert state.drafting == "thinking"
     plan = plan_of(SCORE, REPORT)
     state, effects = reduce(state, a.Drafted(number=1, plan=plan))
     assert (state.step, state.selected, state.drafting) == (Step.REVIEW, "score", None)
-    assert effects == (a.Save(plan=plan, file="draft 1"), a.Check(plan=plan, data=(REVIEWS,)))
+    assert effects == (e.Save(plan=plan, file="draft 1"), e.Check(plan=plan, data=(REVIEWS,)))
 
 
 def test_an_answer_to_an_older_question_is_not_taken():
@@ -102,7 +103,7 @@ def test_review_opens_at_the_first_problem():
 def test_edits_are_logged_saved_undone_and_redone():
     state = reviewing()
     state, effects = reduce(state, a.EditField(subtask="score", field="title", value="Grade"))
-    assert effects == (a.Save(plan=state.plan, file="draft 1"),)
+    assert effects == (e.Save(plan=state.plan, file="draft 1"),)
     assert state.plan["score"].title == "Grade"
     state = play(state, a.Drop(subtask="report"), a.Undo(), a.Undo())
     assert state.plan.subtasks == (SCORE, REPORT)
@@ -193,7 +194,7 @@ def test_only_what_was_seen_is_approved():
         reduce(state, a.Approve(digest=seen))
     state, effects = reduce(state, a.Approve(digest=state.plan.digest))
     assert state.plan.approved
-    assert effects == (a.Save(plan=state.plan, file="draft 1"), a.StartRun(plan=state.plan, data=(REVIEWS,)))
+    assert effects == (e.Save(plan=state.plan, file="draft 1"), e.StartRun(plan=state.plan, data=(REVIEWS,)))
     with pytest.raises(PlanError, match="under way"):
         reduce(state, a.Approve(digest=state.plan.digest))
 
@@ -229,7 +230,7 @@ def test_run_events_arrive_in_order_or_not_at_all():
 
 
 def test_controls_are_passed_on():
-    assert reduce(running(), a.Control(verb="hold", subtask="score"))[1] == (a.Steer(verb="hold", subtask="score"),)
+    assert reduce(running(), a.Control(verb="hold", subtask="score"))[1] == (e.Steer(verb="hold", subtask="score"),)
     with pytest.raises(EditError, match="no run yet"):
         reduce(reviewing(), a.Control(verb="cancel"))
 
@@ -237,7 +238,7 @@ def test_controls_are_passed_on():
 def test_data_is_offered_attached_and_forgotten_when_it_is_gone():
     state, effects = reduce(PanelState(), a.Offered(offers=(REVIEWS,)))
     assert state.attached == ("reviews",)  # the only frame
-    assert effects == (a.Suggest(data=(REVIEWS,)),)
+    assert effects == (e.Suggest(data=(REVIEWS,)),)
     assert reduce(state, a.Offered(offers=(REVIEWS,))) == (state, ())
     file = Offer(name="notes", text="2 KB", path="notes.txt")
     state = play(state, a.FileFound(offer=file), a.AttachData(name="reviews", on=False))
@@ -255,7 +256,7 @@ def test_two_frames_are_offered_and_none_is_chosen_for_the_person():
 
 def test_a_file_is_looked_at_before_it_is_attached():
     _, (ask,) = reduce(PanelState(offers=(REVIEWS,)), a.AttachFile(path=" a.csv "))
-    assert ask == a.ReadFile(path="a.csv", taken=("reviews",))
+    assert ask == e.ReadFile(path="a.csv", taken=("reviews",))
     with pytest.raises(EditError, match="path of a file"):
         reduce(PanelState(), a.AttachFile(path=" "))
 
@@ -263,7 +264,7 @@ def test_a_file_is_looked_at_before_it_is_attached():
 def test_workers_that_come_and_go_are_checked_against():
     ready = WorkerState(worker_id="local-1", health=WorkerHealth.READY)
     state, effects = reduce(reviewing(), a.WorkersChanged(workers=(ready,)))
-    assert effects == (a.Check(plan=state.plan, data=(REVIEWS,)),)
+    assert effects == (e.Check(plan=state.plan, data=(REVIEWS,)),)
     busy = replace(ready, running=1, latency_ms=3.0)
     assert reduce(state, a.WorkersChanged(workers=(busy,)))[1] == ()
 
@@ -277,7 +278,7 @@ def test_a_check_that_an_edit_overtook_is_dropped():
 
 def test_history_is_read_when_its_page_opens():
     state, effects = reduce(PanelState(), a.GoTo(step=Step.HISTORY))
-    assert effects == (a.ReadHistory(),)
+    assert effects == (e.ReadHistory(),)
     assert play(state, a.HistoryRead(rows=({"run_id": "r1"},))).history == ({"run_id": "r1"},)
 
 

@@ -11,9 +11,9 @@ import pytest
 from nadg_kernel.engines.base import WorkerHealth, WorkerState
 from nadg_kernel.model import DataSchema, Event, EventType, Limits, Map, Permissions, Plan, RunState, Subtask
 from nadg_kernel.panel import actions as a
-from nadg_kernel.panel.actions import Step
 from nadg_kernel.panel.graph import places
 from nadg_kernel.panel.live import snapshot
+from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.reducer import reduce
 from nadg_kernel.panel.state import PanelState
 from nadg_kernel.panel.view import live_json, plan_json

@@ -1,0 +1,43 @@
+// The list.
+
+function drawList(ui) {
+  if (!ui.plan.subtasks) return;
+  const { plan, live } = ui;
+  const box = ui.list, total = plan.subtasks.length;
+  ui.pad.style.height = `${total * ROW}px`;
+  const first = Math.max(0, Math.floor(box.scrollTop / ROW) - 4);
+  const last = Math.min(total, first + Math.ceil((box.clientHeight || 400) / ROW) + 9);
+  ui.pad.replaceChildren(...plan.subtasks.slice(first, last).map((item, k) => listRow(ui, item, first + k)));
+  const active = plan.subtasks.some((item) => item.id === live.selected) ? ui.rowId(live.selected) : null;
+  if (active) box.setAttribute("aria-activedescendant", active);
+  else box.removeAttribute("aria-activedescendant");
+}
+
+function listRow(ui, item, place) {
+  const row = ui.live.run?.rows[item.id];
+  const selected = item.id === ui.live.selected;
+  const middle = h("div", { class: "nadg-mid" }, h("div", { class: "nadg-ti" }, item.name));
+  const tags = h("div", { class: "nadg-tags" });
+  if (row) {
+    if (row.shards) middle.append(strip(row.shards));
+    else if (row.state === "running" && row.fraction) middle.append(bar(row.fraction));
+    middle.append(h("div", { class: `nadg-su ${row.state === "failed" ? "nadg-badtext" : ""}` }, row.detail || (row.state === "waiting" && item.depends_on.length ? `waits for ${item.depends_on.join(", ")}` : seconds(row.seconds))));
+    tags.append(chip(`${STATES[row.state]} ${row.state}`, TONES[row.state] ?? ""));
+  } else {
+    middle.append(h("div", { class: "nadg-su" }, item.summary || item.id));
+    tags.append(...item.tags.slice(-3).map(([text, tone]) => chip(text, tone)));
+  }
+  return h("div", {
+    class: `nadg-row ${selected ? "nadg-on" : ""}`, role: "option", id: ui.rowId(item.id), style: `top:${place * ROW}px;height:${ROW}px`,
+    "aria-selected": selected, "aria-posinset": place + 1, "aria-setsize": ui.plan.subtasks.length, "data-id": item.id,
+    onclick: () => { ui.select(item.id); ui.list.focus({ preventScroll: true }); },
+  }, h("span", { class: "nadg-n" }, item.n), middle, tags);
+}
+
+function strip(letters) {
+  const names = { s: "ok", r: "run", f: "bad", x: "off", w: "" };
+  const done = [...letters].filter((letter) => letter === "s").length;
+  return h("div", { class: "nadg-shards", role: "img", "aria-label": `${done} of ${letters.length} shards done` }, [...letters].map((letter) => h("i", { class: names[letter] && `nadg-${names[letter]}` })));
+}
+
+const bar = (share, tone = "run") => h("div", { class: "nadg-bar", role: "progressbar", "aria-valuenow": Math.round(share * 100), "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "progress" }, h("i", { class: `nadg-${tone}`, style: `width:${(share * 100).toFixed(1)}%` }));
