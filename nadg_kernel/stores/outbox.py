@@ -16,9 +16,9 @@ from nadg_kernel.stores.projection import project_plan, write_event
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from nadg_kernel.stores.base import Owner
+    from nadg_kernel.stores.base import Owner, WorkerRow
     from nadg_kernel.stores.sqlite import SqliteStore
 
 Key = tuple[str, int, int]
@@ -75,6 +75,32 @@ class Outbox:
         """Whether the run's first plan still waits: the replica has never heard of the run."""
         sql = "select 1 from outbox where run_id = ? and seq = -1"
         return await self._store.look(lambda connection: connection.execute(sql, (run_id,)).fetchone()) is not None
+
+    async def unsent_workers(self) -> dict[int, WorkerRow]:
+        """Workers that the replica has not heard of as they are here, by what `confirm_workers` takes."""
+        sql = f"""select id, {records.WORKER_COLUMNS} from unsent_workers join workers using (worker_id)
+            order by id"""  # noqa: S608 - constants
+        found = await self._store.look(lambda connection: connection.execute(sql).fetchall())
+        return {row[0]: records.worker_from(row[1:]) for row in found}
+
+    async def confirm_workers(self, marks: Iterable[int]) -> None:
+        """Take out workers that the replica has; what changed since it was read stays."""
+        sql, values = "delete from unsent_workers where id = ?", [(mark,) for mark in marks]
+        await self._store.transact(lambda connection: connection.executemany(sql, values))
+
+    async def adopt_workers(self, rows: Sequence[WorkerRow]) -> None:
+        """Make the registry here what the replica's is; what it has not heard of stays as it is here."""
+        kept = {row.worker_id for row in rows}
+
+        def work(connection: sqlite3.Connection) -> None:
+            unsent = {row[0] for row in connection.execute("select worker_id from unsent_workers")}
+            here = {row[0] for row in connection.execute("select worker_id from workers")}
+            connection.executemany("delete from workers where worker_id = ?", [(i,) for i in here - kept - unsent])
+            for row in rows:
+                if row.worker_id not in unsent:
+                    records.upsert_worker(connection, row)
+
+        await self._store.transact(work)
 
     async def adopt_epoch(self, run_id: str, owner: Owner, epoch: int, now: datetime) -> None:
         """Take over an epoch that the replica has given. Raises StaleEpoch if a higher one is here, RunNotFound."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EVENT_COLUMNS = "run_id, epoch, seq, at, type, subtask, shard, attempt_id, payload"
 RUN_COLUMNS = "run_id, command, state, plan_digest, epoch, owner, heartbeat_at, created_at, ended_at, rehearsal"
+WORKER_COLUMNS = "worker_id, url, status, generation, labels, capacity, total_tasks, last_ping, details"
 
 
 def encoded_plan(plan: Plan) -> str:
@@ -104,7 +105,7 @@ def events_from(rows: Sequence[tuple[Any, ...]]) -> list[Event]:
 
 
 def worker_from(row: tuple[Any, ...]) -> WorkerRow:
-    """A row of the table workers as a record."""
+    """A row of WORKER_COLUMNS as a record."""
     worker_id, url, status, generation, labels, capacity, total, ping, details = row
     return WorkerRow(
         worker_id=worker_id,
@@ -124,11 +125,11 @@ def upsert_worker(connection: sqlite3.Connection, row: WorkerRow) -> None:
     ping = None if row.last_ping is None else micros(row.last_ping)
     before = connection.execute("select last_ping from workers where worker_id = ?", (row.worker_id,)).fetchone()
     connection.execute(
-        """insert into workers (worker_id, url, status, generation, labels, capacity, total_tasks, last_ping, details)
+        f"""insert into workers ({WORKER_COLUMNS})
         values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (worker_id) do update set url = excluded.url,
         status = excluded.status, generation = max(generation, excluded.generation), labels = excluded.labels,
         capacity = excluded.capacity, total_tasks = max(total_tasks, excluded.total_tasks),
-        last_ping = ifnull(excluded.last_ping, last_ping), details = excluded.details""",
+        last_ping = ifnull(excluded.last_ping, last_ping), details = excluded.details""",  # noqa: S608
         (
             *(row.worker_id, row.url, row.status, row.generation, json.dumps(list(row.labels)), row.capacity),
             *(row.total_tasks, ping, json.dumps(dict(row.details))),

@@ -65,7 +65,6 @@ class ReplicatedStore:
         self.notify = notify
         self._waits = waits
         self._taken: dict[str, StaleEpoch] = {}
-        self._unsent_workers: set[str] = set()
         self._wake = asyncio.Event()
         self._flushing: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -187,16 +186,12 @@ class ReplicatedStore:
             found = await self._remotely(None, self.remote.workers)
         if found is None:
             return await self.local.workers()
-        gone = {row.worker_id for row in await self.local.workers()} - {row.worker_id for row in found}
-        for worker_id in gone - self._unsent_workers:
-            await self.local.remove_worker(worker_id)
-        await self.local.upsert_workers(found)
+        await self.outbox.adopt_workers(found)
         return found
 
     async def upsert_workers(self, rows: Sequence[WorkerRow]) -> None:
-        """See Store."""
+        """See Store. They wait in the journal while Supabase is away."""
         await self.local.upsert_workers(rows)
-        self._unsent_workers |= {row.worker_id for row in rows}
         await self._remotely(None, self._send_workers)
 
     async def remove_worker(self, worker_id: str) -> bool:
@@ -204,7 +199,6 @@ class ReplicatedStore:
         if not self.state.ok:
             raise self._unreachable("a worker is removed there first")
         there = await self.remote.remove_worker(worker_id)
-        self._unsent_workers.discard(worker_id)
         return await self.local.remove_worker(worker_id) or there
 
     async def cached(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -322,12 +316,9 @@ class ReplicatedStore:
             await self.remote.record_plan(run.run_id, run.epoch, batch.plan, at=at, revision=batch.revision)
 
     async def _send_workers(self) -> None:
-        if not self._unsent_workers:
-            return
-        ids = set(self._unsent_workers)
-        rows = [row for row in await self.local.workers() if row.worker_id in ids]
-        await self.remote.upsert_workers(rows)
-        self._unsent_workers -= ids
+        if unsent := await self.outbox.unsent_workers():
+            await self.remote.upsert_workers(list(unsent.values()))
+            await self.outbox.confirm_workers(unsent)
 
     def _away(self, error: Exception) -> None:
         reason = str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"

@@ -88,7 +88,15 @@ SECOND = (
         where ended_day is not null""",
 )
 
-MIGRATIONS = (FIRST, SECOND)
+# Workers that a replica has not heard of as they are here. An id is never given twice, so that what changes while it
+# is being sent is sent again.
+THIRD = (
+    """create table unsent_workers (
+        id integer primary key autoincrement,
+        worker_id text not null unique references workers on delete cascade)""",
+)
+
+MIGRATIONS = (FIRST, SECOND, THIRD)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -206,18 +206,21 @@ class SqliteStore:
 
     async def workers(self) -> list[WorkerRow]:
         """See Store."""
-        sql = """select worker_id, url, status, generation, labels, capacity, total_tasks, last_ping, details
-            from workers order by worker_id"""
+        sql = f"select {records.WORKER_COLUMNS} from workers order by worker_id"  # noqa: S608
         return [
             records.worker_from(row) for row in await self.look(lambda connection: connection.execute(sql).fetchall())
         ]
 
     async def upsert_workers(self, rows: Sequence[WorkerRow]) -> None:
-        """See Store. `generation` and `total_tasks` never go back; each new ping is kept for the frame `health`."""
+        """See Store. `generation` and `total_tasks` never go back; each new ping is kept for the frame `health`.
+
+        They wait for a replica, also for one that is configured only later.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
             for row in rows:
                 records.upsert_worker(connection, row)
+                connection.execute("insert or replace into unsent_workers (worker_id) values (?)", (row.worker_id,))
 
         await self.transact(work)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +17,12 @@ from nadg_kernel.stores.replica import ReplicatedStore
 from nadg_kernel.stores.sqlite import SqliteStore
 from nadg_kernel.stores.supabase import SupabaseStore
 from nadg_kernel.stores.supabase_errors import SupabaseUnreachable
+from tests.stores.conftest import opened
 from tests.stores.made import ME, OTHER, Journal, events, plan, rows
 
 pytestmark = pytest.mark.xdist_group("supabase")
 
+ROOT = Path(__file__).parents[2]
 AT_ONCE = (0.05, 0.2)
 FRAMES = {"runs": "run_id", "history": "subtask", "attempts": "attempt_id", "shards": "subtask", "edits": "field"}
 
@@ -64,6 +69,11 @@ def machine(project, tmp_path, changes, clock):
     yield open_machine
     if project.server is None:
         project.start()
+
+
+def registrar(path, project):
+    command = [sys.executable, "-m", "tests.stores.registrar", str(path), project.url, project.secret]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 async def agree(store):
@@ -244,6 +254,45 @@ async def test_the_registry_is_common_and_kept_while_away(machine, project, chan
         assert await first.workers() == [one, two]
         assert await first.remove_worker("w1")
         assert await second.workers() == [two]
+
+
+async def test_a_worker_registered_while_away_outlives_a_killed_kernel(machine, project, tmp_path, changes):
+    project.stop()
+    with registrar(tmp_path / "here.db", project) as process:
+        assert process.stdout.readline() == "registered\n"
+        process.kill()
+    async with machine() as store:
+        assert [row.worker_id for row in await store.workers()] == ["w1"]
+        await asyncio.to_thread(project.start)
+        await changes.until(lambda: store.state.ok)
+        assert [row.worker_id for row in await store.remote.workers()] == ["w1"]
+        assert await store.outbox.unsent_workers() == {}
+
+
+async def test_workers_registered_before_supabase_was_set_come_with(machine, tmp_path):
+    """And a token that was changed since keeps its generation."""
+    row = WorkerRow(worker_id="w1", url="https://w1.example", generation=3)
+    async with opened(SqliteStore(tmp_path / "here.db")) as alone:
+        await alone.upsert_workers([row])
+    async with machine() as store:
+        assert await store.workers() == [row]
+        assert await store.remote.workers() == [row]
+
+
+async def test_a_worker_that_changes_while_it_is_sent_is_sent_again(machine, monkeypatch):
+    row = WorkerRow(worker_id="w1", url="https://w1.example")
+    async with machine() as store:
+        send = store.remote.upsert_workers
+
+        async def slow(rows):
+            monkeypatch.setattr(store.remote, "upsert_workers", send)
+            await store.local.upsert_workers([replace(row, status="busy")])
+            await send(rows)
+
+        monkeypatch.setattr(store.remote, "upsert_workers", slow)
+        await store.upsert_workers([row])
+        assert [item.status for item in await store.workers()] == ["busy"]
+        assert [item.status for item in await store.remote.workers()] == ["busy"]
 
 
 async def test_what_supabase_has_already_is_sent_again_without_harm(machine):
