@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from nadg_kernel import Grid, Plan, PlannerError, RunState
-from nadg_kernel.advice import chosen, failure_text, shape
+from nadg_kernel.advice import chosen
 from nadg_kernel.cli import main
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.errors import DataError, EditError, SettingsError
+from nadg_kernel.evidence import failure_text, shape
 from nadg_kernel.planners.modelling import ModelPlanner
 from nadg_kernel.planners.scripted import ScriptedModel, ScriptedPlanner
 
@@ -113,6 +114,18 @@ def test_revise_by_chat(grid):
         grid.revise(PLAN, answer=RUBBISH)
 
 
+def test_changes_by_chat_have_a_second_round(grid):
+    broken = json.dumps(edits({"id": "two", "code": "result = ("}))
+    text = grid.prompt("one more", plan=PLAN, answer=broken)
+    assert "two, line 1: '(' was never closed" in text
+    assert "result = (" in text
+    assert "one more" in text
+    assert "no JSON object" in grid.prompt("one more", plan=PLAN, answer=RUBBISH)
+    good = json.dumps(edits({"id": "two", "code": "result = 3"}))
+    with pytest.raises(PlannerError, match="no problems"):
+        grid.prompt("one more", plan=PLAN, answer=good)
+
+
 @pytest.mark.parametrize("planner", ["recipes", "chat"])
 def test_a_planner_without_a_model_says_who_can(grid, monkeypatch, planner):
     monkeypatch.setattr(grid, "planner", chosen(planner, grid.settings))
@@ -145,12 +158,14 @@ def test_a_failing_run_is_repaired_and_only_its_branch_runs_again(working, model
     assert run.state is RunState.FAILED
     with pytest.raises(PlannerError, match=r"show is skipped: what failed is total"):
         working.repair(run, "show")
+    shown = working.prompt_preview(run=run, subtask="total")
     model.answer = edits(
         {"id": "total", "code": 'result = int(inputs["load"]["stars"].sum())'},
         {"id": "rows", "code": "result = 0"},
     )
     found = working.repair(run, "total")
     sent = model.prompts[-1]
+    assert shown.steps[0].text == sent
     assert "KeyError: 'rating'" in sent
     assert "load: DataFrame, 2 rows x 2 columns (review str, stars int64)" in sent
     assert "zebra" not in sent
@@ -171,8 +186,10 @@ def test_a_failing_run_is_repaired_and_only_its_branch_runs_again(working, model
     with pytest.raises(PlannerError, match="total is succeeded: nothing failed"):
         working.repair(run, "total")
 
+    shown = working.prompt_preview(run=run)
     model.answer = "# Six stars\n\nTwo rows."
     assert working.report(run) == "# Six stars\n\nTwo rows.\n"
+    assert shown.steps[0].text == model.prompts[-1]
     assert "6 stars" in model.prompts[-1]
     assert "(succeeded)" in model.prompts[-1]
 
@@ -260,7 +277,7 @@ def test_rubbish_is_said_in_words_and_has_a_second_round(grid):
 
 @pytest.mark.parametrize(
     ("command", "more", "says"),
-    [("", {}, "is empty"), (" ", {"plan": PLAN}, "say in words"), ("x", {"plan": PLAN, "answer": "y"}, "either")],
+    [("", {}, "is empty"), (" ", {"plan": PLAN}, "say in words"), ("x", {"plan": PLAN, "answer": " "}, "was pasted")],
 )
 def test_a_prompt_of_nothing(grid, command, more, says):
     with pytest.raises(PlannerError, match=says):

@@ -114,7 +114,7 @@ def test_every_public_method_is_documented(kind):
     heading = "## Run" if kind is ResultView else f"## {kind.__name__}"
     text = section(API, heading)
     fields = {"command", "data", "context", "planner"}  # of a plan: said in plan-file.md
-    public = [name for name in vars(kind) if not name.startswith("_") and name not in fields]
+    public = [name for name in dir(kind) if not name.startswith("_") and name not in fields]
     assert [name for name in public if not re.search(rf"`{name}\b", text)] == []
 
 

@@ -21,8 +21,8 @@ LAYERS = [
     {"settings", "data", "samples", "estimates"},
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
-    {"analytics", "charts", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
-    {"advice", "attachments", "fleet", "grid", "loop", "registry", "run"},
+    {"analytics", "charts", "costs", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
+    {"advice", "attachments", "evidence", "fleet", "grid", "loop", "registry", "run"},
     {"panel", "magics", "cli", "doctor"},
 ]
 SIBLINGS = LAYERS[3]

@@ -11,14 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel.advice import Advice, chosen
-from nadg_kernel.attachments import attach_all, needed, surroundings
-from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlanNotApproved, RunNotFound
+from nadg_kernel.attachments import attach_all, needed
+from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlannerError, PlanNotApproved, RunNotFound
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.grid.frames import Frames
+from nadg_kernel.grid.planning import Planning
 from nadg_kernel.grid.workforce import Workforce
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import EventType, Plan
-from nadg_kernel.planners.recipes import suggest
 from nadg_kernel.registry import Registry
 from nadg_kernel.rehearsal import ROWS, rehearsed, sampled
 from nadg_kernel.run import Run, wired
@@ -31,16 +31,14 @@ from nadg_kernel.stores.supabase_errors import SupabaseUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
     from datetime import timedelta
     from pathlib import Path
 
-    from nadg_kernel.planners.base import Planner, Tell
-    from nadg_kernel.planners.revising import Proposal
+    from nadg_kernel.planners.base import Planner
     from nadg_kernel.stores.replica import ReplicaState
 
 
-class Grid(Workforce, Frames):
+class Grid(Planning, Workforce, Frames):
     """Plans, workers, runs and their history.
 
     Without keys: recipes, local workers and SQLite. `planner` is a name or an object with `draft`; `local_workers` how
@@ -76,6 +74,7 @@ class Grid(Workforce, Frames):
             local=count, home=self.home, blobs=self.blobs, store=self.store, secret=self.settings.grid_secret
         )
         self._advice = Advice(settings=self.settings, loop=self.loop, fleet=self._fleet, blobs=self.blobs)
+        self._advice.previewing = partial(_previewed, weakref.ref(self))
         try:
             self.loop.run(self.store.open())
             self.loop.spawn(self._fleet.start())
@@ -96,73 +95,6 @@ class Grid(Workforce, Frames):
     def store_name(self) -> str:
         """Where the history is."""
         return "Supabase" if self.settings.supabase_url else "SQLite"
-
-    def plan(
-        self, command: str, data: Mapping[str, object] | None = None, *, planner: str | Planner | None = None
-    ) -> Plan:
-        """Draft a plan for a command over named data (frames, values, paths of files or folders).
-
-        Raises PlannerError or DataError; the command is yours to send again.
-        """
-        self._tell_errors()
-        return self.draft(command, data, planner=planner).result()
-
-    def draft(
-        self,
-        command: str,
-        data: Mapping[str, object] | None = None,
-        *,
-        tell: Tell | None = None,
-        planner: str | Planner | None = None,
-    ) -> Future[Plan]:
-        """`plan` without waiting: `tell` hears of the progress, on the loop's thread."""
-        return self._advice.draft(planner or self.planner, command, data, tell)
-
-    def revise(self, plan: Plan, words: str = "", subtask: str | None = None, *, answer: str | None = None) -> Proposal:
-        """Changes to a plan as asked for in words; nothing is changed until you take `.plan` of what this gives.
-
-        With `subtask` all others stay. `answer` is a chat's, to `prompt(words, plan=plan)`. Raises PlannerError.
-        """
-        return self._advice.revise(self.planner, plan, words, subtask, answer)
-
-    def repair(self, run: Run, subtask: str) -> Proposal:
-        """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
-
-        `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. Raises PlannerError.
-        """
-        return self._advice.repair(self.planner, run, subtask)
-
-    def report(self, run: Run) -> str:
-        """A report over a run in Markdown. Sends its results as text, of tables the first rows. Raises PlannerError."""
-        return self._advice.report(self.planner, run)
-
-    def prompt(
-        self,
-        command: str,
-        data: Mapping[str, object] | None = None,
-        *,
-        planner: str | Planner | None = None,
-        plan: Plan | None = None,
-        answer: str | None = None,
-    ) -> str:
-        """Exactly what the planner would send first; of `planner="chat"`, or without a model, the text to `paste` for.
-
-        With `plan` the text for changes to it, with `answer` that for a second round after one that has problems.
-        """
-        return self._advice.prompt(planner or self.planner, command, data, plan, answer)
-
-    def paste(self, answer: str, command: str, data: Mapping[str, object] | None = None) -> Plan:
-        """The draft of a chat's answer to `prompt`, with its problems. Raises PlannerError where no plan is in it."""
-        return self._advice.paste(answer, command, data)
-
-    def check(self, plan: Plan, data: Mapping[str, object] | None = None) -> Plan:
-        """The same plan, checked against the workers as they are now and against this data."""
-        attached = {**plan.context.attached, **attach_all(data, self.blobs)}
-        return plan.with_context(surroundings(attached, self.worker_states()))
-
-    def suggest(self, data: Mapping[str, object] | None = None) -> list[Any]:
-        """Recipes that fit the data, each with a title, a reason and the values for `plan.add(**values)`."""
-        return list(suggest({name: item.schema for name, item in attach_all(data, self.blobs).items()}))
 
     def run(self, plan: Plan, data: Mapping[str, object] | None = None, *, show: bool = True) -> Run:
         """Execute an approved plan. Returns at once with a live handle.
@@ -290,6 +222,13 @@ class Grid(Workforce, Frames):
             await run.detach()
         await self._fleet.close()
         await self.store.close()
+
+
+def _previewed(grid: weakref.ref[Grid], plan: Plan, words: str) -> object:
+    """A plan's way to the grid that drafted it, which does not keep the grid alive."""
+    if (there := grid()) is None:
+        raise PlannerError("the grid that this plan came from is gone: grid.prompt_preview(words, plan=plan)")
+    return there.prompt_preview(words, plan=plan)
 
 
 def _close_at_exit(method: weakref.WeakMethod[Callable[[], None]]) -> None:

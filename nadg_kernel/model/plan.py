@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nadg_kernel.errors import EditError, PlanFileError, PlanHasProblems
+from nadg_kernel.errors import EditError, PlanError, PlanFileError, PlanHasProblems
 from nadg_kernel.model import edits
 from nadg_kernel.model.edits import Edit
 from nadg_kernel.model.problems import Problem, find_problems
@@ -47,6 +47,8 @@ class Context:
     data_problems: tuple[Problem, ...] = ()
     attached: Mapping[str, Any] = field(default_factory=dict)
     """Name -> the attached data itself (data.py), so that a plan made with data can run without naming it again."""
+    preview: Callable[[Plan, str], object] | None = field(default=None, compare=False, repr=False)
+    """How the grid that drafted a plan says what a call over it would send."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +189,16 @@ class Plan:
         if blocking:
             raise PlanHasProblems(blocking)
         return replace(self, approval=Approval(by=by or _person(), at=datetime.now(UTC), digest=self.digest))
+
+    def prompt_preview(self, words: str = "") -> object:
+        """What the grid's planner would send if it were asked to change this plan in these words; nothing is sent.
+
+        A Preview, as `grid.prompt_preview` gives. Raises PlanError for a plan that no grid drafted or checked.
+        """
+        if self.context.preview is None:
+            message = "this plan knows no grid: grid.prompt_preview(words, plan=plan), or grid.check(plan) first"
+            raise PlanError(message)
+        return self.context.preview(self, words)
 
     def order(self) -> tuple[str, ...]:
         """The ids so that each comes after what it depends on; subtasks on a cycle keep the plan's order at the end."""

@@ -12,7 +12,8 @@ from nadg_kernel.planners import answering, prompting
 from nadg_kernel.planners.base import Briefing, PlannerProgress, Tell
 from nadg_kernel.planners.drafting import draft_from, suspicious
 from nadg_kernel.planners.modelling import bulk_problems
-from nadg_kernel.planners.revising import Proposal, propose
+from nadg_kernel.planners.preview import PromptStep
+from nadg_kernel.planners.revising import Proposal, new_problems, propose
 
 if TYPE_CHECKING:
     from nadg_kernel.model import Command
@@ -46,6 +47,10 @@ class ChatPlanner:
         return prompting.split_prompt(command, briefing, "chat")
 
     preview = prompt
+
+    def steps(self, command: Command, briefing: Briefing) -> tuple[PromptStep, ...]:
+        """What there is to copy for a draft; nothing is sent by itself."""
+        return (PromptStep(name="plan", text=self.prompt(command, briefing)),)
 
     def read(self, answer: str, command: Command, briefing: Briefing) -> Pasted:
         """The plan of a pasted answer. Raises PlannerError where there is none in it."""
@@ -99,6 +104,18 @@ class ChatPlanner:
         """The proposal of a pasted answer. Raises PlannerError where there is no change in it."""
         raw, _ = answering.read_object(answer)
         return propose(plan, raw, frozen=frozen, by=self.name)
+
+    def change_again(self, answer: str, plan: Plan, request: str, briefing: Briefing) -> str:
+        """The text to copy for a second round after an answer to `change_prompt`. PlannerError: no problems in it."""
+        if not answer.strip():
+            raise PlannerError("nothing was pasted: copy the prompt into a chat and give its whole answer here")
+        try:
+            problems = new_problems(self.read_changes(answer, plan))
+        except PlannerError as error:
+            problems = [str(error)]
+        if not problems:
+            raise PlannerError("this answer has no problems: take it, there is nothing to ask again")
+        return self._again(self.change_prompt(plan, request, briefing), answer, problems)
 
     @staticmethod
     def _again(request: str, answer: str, problems: list[str]) -> str:

@@ -12,7 +12,8 @@ from nadg_kernel.model import NEEDS_CODE, Command, Plan, Problem, Subtask
 from nadg_kernel.planners import answering, prompting, schemas
 from nadg_kernel.planners.base import Briefing, PlannerProgress, Tell
 from nadg_kernel.planners.drafting import Drafted, draft_from, suspicious, with_code
-from nadg_kernel.planners.revising import Proposal, propose
+from nadg_kernel.planners.preview import PromptStep, draft_steps
+from nadg_kernel.planners.revising import Proposal, new_problems, propose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +150,7 @@ class ModelPlanner:
         except PlannerError as error:
             again = await asking.again(prompt, schemas.CHANGE, reply.text, [str(error)])
             return propose(plan, answering.read_object(again.text)[0], frozen=frozen, by=self.name)
-        problems = _new_problems(first)
+        problems = new_problems(first)
         if not problems:
             return first
         again = await asking.again(prompt, schemas.CHANGE, reply.text, problems)
@@ -157,22 +158,22 @@ class ModelPlanner:
             second = propose(plan, answering.read_object(again.text)[0], frozen=frozen, by=self.name)
         except PlannerError:
             return first
-        return second if len(_new_problems(second)) <= len(problems) else first
+        return second if len(new_problems(second)) <= len(problems) else first
 
     def preview(self, command: Command, briefing: Briefing) -> str:
         """Exactly what the first request would send."""
         return _checked_prompt(command, briefing)
+
+    def steps(self, command: Command, briefing: Briefing) -> tuple[PromptStep, ...]:
+        """All requests of a draft, as far as they are known before the first answer."""
+        _checked_prompt(command, briefing)
+        return draft_steps(command, briefing)
 
     async def estimate(self, command: Command, briefing: Briefing) -> int:
         """Tokens of the first request, as the provider counts them."""
         prompt = _checked_prompt(command, briefing)
         async with self.model.session():
             return await self.model.count(prompt)
-
-
-def _new_problems(proposal: Proposal) -> list[str]:
-    before = {str(problem) for problem in proposal.base.problems}
-    return [str(problem) for problem in proposal.plan.problems if problem.blocks and str(problem) not in before]
 
 
 def _checked_prompt(command: Command, briefing: Briefing) -> str:

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 
 MOST_SUBTASKS = 24
 """Asked of a model; a plan may have more when a person says so."""
-_COLUMNS_SHOWN = 200
+COLUMNS_SHOWN = 200
+"""Columns of one table that are told."""
 _SAMPLE_CHARACTERS = 4000
 _COMMAND_CHARACTERS = 60_000
 _PLAN_CHARACTERS = 200_000
 _ERROR_CHARACTERS = 8_000
 _RESULT_CHARACTERS = 60_000
-_PACKAGES_SHOWN = 150
+_PACKAGES_CHARACTERS = 2500
+_ANALYSIS = (
+    *("pandas", "numpy", "plotly", "scipy", "scikit-learn", "sklearn", "statsmodels", "polars", "pyarrow", "duckdb"),
+    *("matplotlib", "seaborn", "altair", "vadersentiment", "nltk", "spacy", "textblob", "gensim", "networkx", "sympy"),
+    *("pillow", "opencv-python-headless", "xgboost", "lightgbm", "torch", "transformers", "sentence-transformers"),
+    *("beautifulsoup4", "lxml", "openpyxl", "requests", "httpx", "dask", "shapely", "geopandas"),
+)
+"""Packages that work on data, named first: a model should not have to find them among a server's own."""
 _NAMES = ("chat", "change", "code", "contract", "fix", "report", "split")
 
 
@@ -59,12 +67,23 @@ def defuse(text: str) -> str:
 
 def contract(briefing: Briefing) -> str:
     """The worker contract with the packages that are installed there."""
-    if briefing.packages:
-        names = [f"{name} {version}" for name, version in sorted(briefing.packages.items())]
-    else:
-        names = sorted(briefing.context.modules or ())
-    shown = ", ".join(names[:_PACKAGES_SHOWN]) or "unknown; use pandas, numpy and plotly"
-    return _template("contract")[1].format(packages=shown)
+    return _template("contract")[1].format(packages=packages_text(briefing))
+
+
+def packages_text(briefing: Briefing) -> str:
+    """What is installed on the workers: packages for data first, then the rest by name, as far as there is room."""
+    place = {name: number for number, name in enumerate(_ANALYSIS)}
+    known = briefing.packages or dict.fromkeys(briefing.context.modules or (), "")
+    names = sorted(known, key=lambda name: (place.get(name.lower(), len(place)), name.lower()))
+    shown: list[str] = []
+    room = _PACKAGES_CHARACTERS
+    for name in names:
+        text = f"{name} {known[name]}".rstrip()
+        room -= len(text) + 2
+        if room < 0:
+            return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+        shown.append(text)
+    return ", ".join(shown) or "unknown; use pandas, numpy and plotly"
 
 
 def split_prompt(command: Command, briefing: Briefing, name: str = "split") -> str:
@@ -139,16 +158,21 @@ def data_text(command: Command, briefing: Briefing) -> str:
     """Schemas of the attached data, and sample rows of those that the person allowed."""
     parts = []
     for name, schema in command.data.items():
-        columns = dict(zip(schema.columns[:_COLUMNS_SHOWN], schema.dtypes, strict=False))
-        more = len(schema.columns) - _COLUMNS_SHOWN
+        columns = dict(zip(schema.columns[:COLUMNS_SHOWN], schema.dtypes, strict=False))
+        more = len(schema.columns) - COLUMNS_SHOWN
         about = {"name": name, "kind": schema.kind, "rows": schema.rows, "columns": columns}
         if more > 0:
             about["columns_left_out"] = more
         text = json.dumps(about, ensure_ascii=False)
         if sample := briefing.samples.get(name):
-            text += f"\nsample rows of {name}:\n{_capped(sample, _SAMPLE_CHARACTERS)}"
+            text += f"\nsample rows of {name}, as data:\n{sample_text(sample)}"
         parts.append(text)
     return "\n".join(parts) or "nothing is attached"
+
+
+def sample_text(sample: str) -> str:
+    """Sample rows as they are sent: capped, and without anything that could end the block they stand in."""
+    return defuse(_capped(sample, _SAMPLE_CHARACTERS))
 
 
 def _capped(text: str, most: int) -> str:

@@ -104,6 +104,12 @@ def propose(plan: Plan, raw: Mapping[str, Any], *, frozen: Collection[str] = (),
     return Proposal(base=plan, plan=new, why=why if isinstance(why, str) else "", notes=tuple(notes))
 
 
+def new_problems(proposal: Proposal) -> list[str]:
+    """What a proposal makes impossible that was not before, in words that go back to the model."""
+    before = {str(problem) for problem in proposal.base.problems}
+    return [str(problem) for problem in proposal.plan.problems if problem.blocks and str(problem) not in before]
+
+
 def _apply(plan: Plan, action: str, name: str, change: Mapping[str, Any], by: str, notes: list[str]) -> Plan:
     values = _values(change, name, notes)
     if action == "drop":

@@ -1,0 +1,132 @@
+"""Planning: what a person asks planners for, from a draft to a report, and what that would send and cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.attachments import attach_all
+from nadg_kernel.grid.base import GridBase
+from nadg_kernel.planners.recipes import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from nadg_kernel.advice import Samples
+    from nadg_kernel.costs import Cost
+    from nadg_kernel.model import Plan
+    from nadg_kernel.planners.base import Planner, Tell
+    from nadg_kernel.planners.preview import Preview
+    from nadg_kernel.planners.revising import Proposal
+    from nadg_kernel.run import Run
+
+
+class Planning(GridBase):
+    """The part of the Grid that asks planners."""
+
+    def plan(
+        self,
+        command: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        planner: str | Planner | None = None,
+        samples: Samples = 0,
+    ) -> Plan:
+        """Draft a plan for a command over named data (frames, values, paths of files or folders).
+
+        `samples` lets the planner see so many first rows, of all data or by name (`{"reviews": 3}`); it sees none
+        otherwise. Raises PlannerError or DataError; the command is yours to send again.
+        """
+        self._tell_errors()
+        return self.draft(command, data, planner=planner, samples=samples).result()
+
+    def draft(
+        self,
+        command: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        tell: Tell | None = None,
+        planner: str | Planner | None = None,
+        samples: Samples = 0,
+    ) -> Future[Plan]:
+        """`plan` without waiting: `tell` hears of the progress, on the loop's thread."""
+        return self._advice.draft(planner or self.planner, command, data, tell, samples)
+
+    def revise(self, plan: Plan, words: str = "", subtask: str | None = None, *, answer: str | None = None) -> Proposal:
+        """Changes to a plan as asked for in words; nothing is changed until you take `.plan` of what this gives.
+
+        With `subtask` all others stay. `answer` is a chat's, to `prompt(words, plan=plan)`. Raises PlannerError.
+        """
+        return self._advice.revise(self.planner, plan, words, subtask, answer)
+
+    def repair(self, run: Run, subtask: str) -> Proposal:
+        """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
+
+        `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. Raises PlannerError.
+        """
+        return self._advice.repair(self.planner, run, subtask)
+
+    def report(self, run: Run) -> str:
+        """A report over a run in Markdown. Sends its results as text, of tables the first rows. Raises PlannerError."""
+        return self._advice.report(self.planner, run)
+
+    def prompt(
+        self,
+        command: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        planner: str | Planner | None = None,
+        plan: Plan | None = None,
+        answer: str | None = None,
+        samples: Samples = 0,
+    ) -> str:
+        """Exactly what the planner would send first; of `planner="chat"`, or without a model, the text to `paste` for.
+
+        With `plan` the text for changes to it, with `answer` that for a second round after one that has problems.
+        """
+        return self._advice.prompt(planner or self.planner, command, data, plan, answer, samples)
+
+    def prompt_preview(
+        self,
+        command: str = "",
+        data: Mapping[str, object] | None = None,
+        *,
+        planner: str | Planner | None = None,
+        plan: Plan | None = None,
+        run: Run | None = None,
+        subtask: str | None = None,
+        samples: Samples = 0,
+    ) -> Preview:
+        """What would be sent, step by step, and what of your data is in it; nothing is sent by this.
+
+        For a draft of the command; with `plan` for `revise` in these words; with `run` for its `report`, and with
+        `subtask` too for its `repair`. Raises PlannerError or DataError.
+        """
+        if run is not None:
+            return self._advice.preview_of_run(self.planner, run, subtask)
+        if plan is not None:
+            return self._advice.preview_change(self.planner, plan, command)
+        return self._advice.preview(planner or self.planner, command, data, samples)
+
+    def estimate(self, plan: Plan, data: Mapping[str, object] | None = None) -> Cost:
+        """What running this plan will take: shards, calls of a model, tokens, seconds; what is not known is None.
+
+        A planner with a model counts the tokens of the prompts' own words, if it can; what your data adds to them is
+        estimated from its size and not sent.
+        """
+        self._tell_errors()
+        sizes = {**plan.context.attached, **attach_all(data, self.blobs)}
+        return self.loop.run(self._advice.cost(self.planner, plan, sizes, self.store))
+
+    def paste(self, answer: str, command: str, data: Mapping[str, object] | None = None) -> Plan:
+        """The draft of a chat's answer to `prompt`, with its problems. Raises PlannerError where no plan is in it."""
+        return self._advice.paste(answer, command, data)
+
+    def check(self, plan: Plan, data: Mapping[str, object] | None = None) -> Plan:
+        """The same plan, checked against the workers as they are now and against this data."""
+        attached = {**plan.context.attached, **attach_all(data, self.blobs)}
+        return plan.with_context(self._advice.around(attached))
+
+    def suggest(self, data: Mapping[str, object] | None = None) -> list[Any]:
+        """Recipes that fit the data, each with a title, a reason and the values for `plan.add(**values)`."""
+        return list(suggest({name: item.schema for name, item in attach_all(data, self.blobs).items()}))
