@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nadg_kernel.engines.base import WorkerHealth
+from nadg_kernel.engines.client import WorkerEndpoint
 from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalChange, LocalWorkers
 from nadg_kernel.engines.tokens import registered_endpoint
@@ -46,11 +47,14 @@ class Fleet:
         await self._watch
 
     def use(self, row: WorkerRow) -> None:
-        """Send work to a registered worker from now on."""
+        """Send work to a registered worker from now on; one whose row makes no sense is shown with the reason."""
         # A row is not trusted: it may not take a local worker's place, and without the secret, or for a URL that no
         # worker may have, there is no token to send.
         name = f"registered-{row.worker_id}" if row.worker_id in self._local_names else row.worker_id
-        self.engine.put_worker(registered_endpoint(name, row.url, row.generation, self._secret))
+        if row.problem:
+            self.engine.lose_worker(WorkerEndpoint(worker_id=name, url=row.url), row.problem)
+        else:
+            self.engine.put_worker(registered_endpoint(name, row.url, row.generation, self._secret))
 
     def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
         """Tell `listener` of all workers whenever one changes; gives the way to stop."""

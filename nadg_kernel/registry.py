@@ -100,7 +100,7 @@ class Registry:
         rows = await self.rows()
         for row in rows:
             if _is_at(row, origin):
-                return row
+                return _usable(row)
         name = worker_id or _name(origin, {row.worker_id for row in rows})
         if any(row.worker_id == name for row in rows):
             message = f"the id {name!r} is taken by another worker: choose another one"
@@ -135,11 +135,11 @@ class Registry:
             row = await self.find(worker)
         except WorkerError:
             return worker_token(self._secret, canonical_origin(worker), 1)
-        return worker_token(self._secret, row.url, row.generation)
+        return worker_token(self._secret, _usable(row).url, row.generation)
 
     async def rotate(self, worker: str) -> Rotation:
         """Change a worker's token. It is used only once the worker takes it, so that nothing breaks in between."""
-        row = await self.find(worker)
+        row = _usable(await self.find(worker))
         old = worker_token(self._secret, row.url, row.generation)
         new = worker_token(self._secret, row.url, row.generation + 1)
         raised = replace(row, generation=row.generation + 1)
@@ -172,7 +172,8 @@ class Registry:
         now = datetime.now(UTC)
         # Read again: a worker that was removed while it was asked stays removed, a rotated one keeps its generation.
         rows = {row.worker_id: row for row in await self.rows()} if beats else {}
-        written = [_beaten(row, beat, now) for beat in beats if (row := rows.get(beat.worker_id)) is not None]
+        found = [(rows[beat.worker_id], beat) for beat in beats if beat.worker_id in rows]
+        written = [_beaten(row, beat, now) for row, beat in found if not row.problem]
         if written:
             await self._store.upsert_workers(written)
 
@@ -185,6 +186,8 @@ class Registry:
             await client.close()
 
     async def _beat(self, row: WorkerRow, answer_s: float, *, tokens: bool) -> Beat:
+        if row.problem:
+            return Beat(worker_id=row.worker_id, url=row.url, status="offline", reason=row.problem)
         endpoint = registered_endpoint(row.worker_id, row.url, row.generation, self._secret)
         state = looks.unknown(endpoint)
         began = time.perf_counter()
@@ -209,6 +212,13 @@ class Registry:
             if client is not None:
                 await client.close()
         return _summed_up(row, state, takes)
+
+
+def _usable(row: WorkerRow) -> WorkerRow:
+    if row.problem:
+        message = f"{row.worker_id}: {row.problem}"
+        raise WorkerError(message)
+    return row
 
 
 async def _takes_token(client: WorkerClient, within_s: float) -> tuple[bool | None, str]:

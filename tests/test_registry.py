@@ -12,12 +12,16 @@ from dataclasses import replace
 import pytest
 
 from nadg_kernel import registry as module
+from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.engines.local import worker_environment, worker_folder
 from nadg_kernel.engines.tokens import worker_token
 from nadg_kernel.errors import SettingsError, WorkerError
+from nadg_kernel.fleet import Fleet
 from nadg_kernel.registry import Registry
 from nadg_kernel.settings import Secret, Settings
 from nadg_kernel.stores.base import WorkerRow
+from nadg_kernel.stores.blobs import BlobStore
+from nadg_kernel.stores.registered import registered
 from nadg_kernel.stores.sqlite import SqliteStore
 from nadg_kernel.wire import AUTH_HEADER
 from tests.supabase.server import free_port
@@ -26,6 +30,10 @@ from tests.support.fault_server import FaultServer, healthy, page, refusal
 
 SECRET = Secret("s" * 32)
 HEADER = AUTH_HEADER.lower()
+
+
+def unusable(worker_id, url):
+    return registered(WorkerRow(worker_id=worker_id, url=url), [], "written by hand")
 
 
 class Counting:
@@ -334,6 +342,33 @@ async def test_a_row_that_breaks_a_library_does_not_end_the_heartbeat(registry, 
     assert "nobody foresaw" in odd.reason
 
 
+async def test_a_row_that_makes_no_sense_is_never_asked_written_or_given_a_token(registry, store, server):
+    """As one that was written by hand: it is shown with the reason, and can be removed."""
+    await store.upsert_workers([row := unusable("odd", server.url)])
+    assert await registry.rows() == [row]
+    (beat,) = await registry.heartbeat(tokens=True)
+    assert (beat.status, beat.reason, beat.ok) == ("offline", row.problem, False)
+    assert server.calls == []
+    assert await registry.rows() == [row]
+    for refused in (registry.token("odd"), registry.rotate("odd"), registry.add(server.url)):
+        with pytest.raises(WorkerError, match="its details are no JSON object"):
+            await refused
+    await registry.remove("odd")
+    assert (await registry.add(server.url)).problem == ""
+
+
+async def test_a_grid_shows_a_row_that_makes_no_sense_and_sends_it_nothing(tmp_path, server):
+    fleet = Fleet(
+        local=0, home=tmp_path, blobs=BlobStore(tmp_path / "blobs"), store=SqliteStore(tmp_path / "n"), secret=SECRET
+    )
+    await fleet.engine.start()
+    fleet.use(row := unusable("odd", server.url))
+    (state,) = fleet.engine.snapshot()
+    assert (state.health, state.reason) == (WorkerHealth.OFFLINE, row.problem)
+    await fleet.engine.close()
+    assert server.calls == []
+
+
 async def test_what_changes_during_a_heartbeat_stays_changed(registry, store):
     """A worker that is removed meanwhile stays removed; a token that is changed stays changed."""
     async with FaultServer() as first, FaultServer() as second:
@@ -371,11 +406,6 @@ def test_a_grid_shows_tokens_rotates_and_pings(tmp_path):
 
 
 async def test_a_row_takes_no_local_workers_place(tmp_path):
-    from nadg_kernel.fleet import Fleet
-    from nadg_kernel.stores.base import WorkerRow
-    from nadg_kernel.stores.blobs import BlobStore
-    from nadg_kernel.stores.sqlite import SqliteStore
-
     store = SqliteStore(tmp_path / "nadg.db")
     fleet = Fleet(local=1, home=tmp_path, blobs=BlobStore(tmp_path / "blobs"), store=store, secret=None)
     fleet.use(WorkerRow(worker_id="local-1", url="https://example.com"))

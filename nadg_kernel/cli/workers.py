@@ -61,6 +61,9 @@ def listing(*, as_json: bool) -> int:
     else:
         shown = [{**record, "labels": ", ".join(row.labels)} for record, row in zip(records, rows, strict=True)]
         print_table(make_console(), COLUMNS, shown, numbers=("capacity", "tasks", "token"))
+        for row in rows:
+            if row.problem:
+                error_line(f"{row.worker_id}: {row.problem}")
     return Code.OK
 
 
@@ -124,4 +127,5 @@ def _record(row: WorkerRow) -> dict[str, object]:
         "tasks": row.total_tasks,
         "token": row.generation,
         "labels": list(row.labels),
+        "reason": row.problem or row.details.get("reason") or "",
     }

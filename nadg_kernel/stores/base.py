@@ -41,6 +41,10 @@ class RunRow:
     rehearsal: bool = False
 
 
+PROBLEM = "problem"
+"""The detail of a worker that says why its row cannot be used."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkerRow:
     """A registered worker. `generation` rises with each rotation of its token; the token itself is never stored."""
@@ -54,6 +58,11 @@ class WorkerRow:
     total_tasks: int = 0
     last_ping: datetime | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> str:
+        """Why it is shown and never asked, sent anything or written: a row made by hand may make no sense."""
+        return str(self.details.get(PROBLEM) or "")
 
 
 FRAMES = ("history", "attempts", "runs", "edits", "workers", "shards")

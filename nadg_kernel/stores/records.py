@@ -9,6 +9,7 @@ from nadg_kernel.errors import RunNotFound, StaleEpoch, StoreError
 from nadg_kernel.model import Event, EventType, Plan, RunState
 from nadg_kernel.stores.base import RunRow, WorkerRow
 from nadg_kernel.stores.facts import clean, micros, moment
+from nadg_kernel.stores.registered import registered
 
 if TYPE_CHECKING:
     import sqlite3
@@ -104,20 +105,19 @@ def events_from(rows: Sequence[tuple[Any, ...]]) -> list[Event]:
     return [event_from(row) for row in rows]
 
 
-def worker_from(row: tuple[Any, ...]) -> WorkerRow:
+def worker_from(values: tuple[Any, ...]) -> WorkerRow:
     """A row of WORKER_COLUMNS as a record."""
-    worker_id, url, status, generation, labels, capacity, total, ping, details = row
-    return WorkerRow(
+    worker_id, url, status, generation, labels, capacity, total, ping, details = values
+    row = WorkerRow(
         worker_id=worker_id,
         url=url,
         status=status,
         generation=generation,
-        labels=tuple(json.loads(labels)),
         capacity=capacity,
         total_tasks=total,
         last_ping=moment(ping),
-        details=json.loads(details),
     )
+    return registered(row, json.loads(labels), details)
 
 
 def upsert_worker(connection: sqlite3.Connection, row: WorkerRow) -> None:

@@ -13,6 +13,7 @@ from nadg_kernel.model import RunState
 from nadg_kernel.stores.base import RunRow, WorkerRow
 from nadg_kernel.stores.facts import clean, edit_rows, encoded, facts, micros
 from nadg_kernel.stores.records import encoded_plan
+from nadg_kernel.stores.registered import registered
 
 if TYPE_CHECKING:
     from nadg_kernel.model import Event, Plan
@@ -102,23 +103,25 @@ def run_from(row: Mapping[str, Any]) -> RunRow:
 
 
 def time_from(value: str | None) -> datetime | None:
-    """A time of the database, UTC."""
-    return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+    """A time of the database, UTC; None for one that is none, such as `infinity`."""
+    try:
+        return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def worker_from(row: Mapping[str, Any]) -> WorkerRow:
     """A worker as the database gives it."""
-    return WorkerRow(
-        worker_id=row["name"],
+    worker = WorkerRow(
+        worker_id=row["name"] or f"node-{row['id']}",
         url=row["vm_url"],
         status=row["status"] or "active",
         generation=row["generation"],
-        labels=tuple(row["labels"]),
         capacity=row["capacity"],
         total_tasks=row["total_tasks"] or 0,
         last_ping=time_from(row["last_ping"]),
-        details=json.loads(row["details"]),
     )
+    return registered(worker, row["labels"], row["details"])
 
 
 def worker_row(row: WorkerRow) -> dict[str, Any]:
@@ -162,7 +165,3 @@ def frame_row(spec: frames.Frame, row: Mapping[str, Any]) -> list[Any]:
         else row[name]
         for name, (kind, _) in spec.columns.items()
     ]
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)

@@ -279,6 +279,19 @@ async def test_workers_registered_before_supabase_was_set_come_with(machine, tmp
         assert await store.remote.workers() == [row]
 
 
+async def test_a_row_that_makes_no_sense_stays_so_while_supabase_is_away(machine, project, changes):
+    async with machine() as store:
+        project.run("insert into worker_nodes (name, vm_url, details) values ('odd', 'https://odd.example', 'x')")
+        (odd,) = await store.workers()
+        assert "no JSON object" in odd.problem
+        await asyncio.to_thread(project.stop)
+        assert [row.problem for row in await store.workers()] == [odd.problem]
+        await asyncio.to_thread(project.start)
+        await changes.until(lambda: store.state.ok)
+        project.run("update worker_nodes set details = '{}'")
+        assert [row.problem for row in await store.workers()] == [""]
+
+
 async def test_a_worker_that_changes_while_it_is_sent_is_sent_again(machine, monkeypatch):
     row = WorkerRow(worker_id="w1", url="https://w1.example")
     async with machine() as store:

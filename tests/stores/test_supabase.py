@@ -220,6 +220,38 @@ async def test_a_worker_registered_by_hand_is_one_of_ours(store, project):
     assert (worker.worker_id, worker.status) == ("renamed", "busy")
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("details", "not json", "its details are no JSON object"),
+        ("details", "[1]", "its details are no JSON object"),
+        ("details", "", "its details are no JSON object"),
+        ("details", "[" * 100_000, "its details are no JSON object"),
+        ("labels", '{"gpu": true}', "its labels are no list of texts"),
+        ("labels", '[1, "gpu"]', "its labels are no list of texts"),
+        ("labels", '"gpu"', "its labels are no list of texts"),
+        ("capacity", "0", "its capacity is 0"),
+        ("generation", "-3", "its generation is -3"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+async def test_a_row_that_makes_no_sense_is_shown_with_a_reason(store, project, column, value, says):
+    await store.upsert_workers([WorkerRow(worker_id="good", url="https://good.example")])
+    project.run(f"insert into worker_nodes (name, vm_url, {column}) values ('odd', 'https://odd.example', '{value}')")
+    good, odd = await store.workers()
+    assert (good.worker_id, good.problem) == ("good", "")
+    assert (odd.worker_id, odd.url, odd.status) == ("odd", "https://odd.example", "offline")
+    assert says in odd.problem
+    assert "correct the row or remove the worker" in odd.problem
+    assert len(await rows(store, "workers")) == 2
+
+
+async def test_a_ping_that_is_no_moment(store, project):
+    project.run("insert into worker_nodes (name, vm_url, last_ping) values ('odd', 'https://odd.example', 'infinity')")
+    assert [row.last_ping for row in await store.workers()] == [None]
+    assert [row["last_ping"] for row in await rows(store, "workers")] == [None]
+
+
 async def test_a_batch_of_pings_is_one_write(store, monkeypatch):
     calls = []
     call = store._call
