@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nadg_kernel.errors import (
         DataError,
+        DeployError,
         EditError,
         MissingExtra,
         NadgError,
@@ -48,6 +49,7 @@ _HOME = {
     **dict.fromkeys(
         [
             "DataError",
+            "DeployError",
             "EditError",
             "MissingExtra",
             "NadgError",
@@ -73,6 +75,7 @@ _HOME = {
 __all__ = [
     "Command",
     "DataError",
+    "DeployError",
     "Edit",
     "EditError",
     "Grid",

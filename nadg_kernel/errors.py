@@ -12,7 +12,8 @@ NadgError
 ├── WorkerError
 │   ├── WorkerRefused          the worker answered, and said no
 │   ├── WorkerUnreachable      no answer, or an answer that is not ours
-│   └── ProtocolMismatch       the worker speaks another protocol version
+│   ├── ProtocolMismatch       the worker speaks another protocol version
+│   └── DeployError            a worker could not be deployed, or its host said no
 ├── StoreError
 │   ├── StaleEpoch             another owner took the run over
 │   └── RunNotFound            no such run in this store
@@ -105,6 +106,10 @@ class ProtocolMismatch(WorkerError):  # noqa: N818
         """Say both versions and which side to update."""
         older = "worker" if theirs < ours else "nadg-kernel"
         super().__init__(f"worker {worker} speaks protocol {theirs}, this package {ours}: update the {older}")
+
+
+class DeployError(WorkerError):
+    """A worker could not be deployed, or its host said no. The message says what to do and never holds a token."""
 
 
 class StoreError(NadgError):

@@ -83,6 +83,8 @@ class Settings:
     """SUPABASE_SERVICE_KEY"""
     hf_token: Secret | None = None
     """HF_TOKEN"""
+    hf_endpoint: str = ""
+    """HF_ENDPOINT: another Hub than https://huggingface.co, as huggingface_hub reads it too."""
 
 
 NAMES = (
@@ -97,6 +99,7 @@ NAMES = (
     "SUPABASE_URL",
     "SUPABASE_SERVICE_KEY",
     "HF_TOKEN",
+    "HF_ENDPOINT",
 )
 """Every variable that the package reads; the docs are checked against this."""
 
@@ -134,6 +137,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         supabase_url=text("SUPABASE_URL"),
         supabase_service_key=secret("SUPABASE_SERVICE_KEY"),
         hf_token=secret("HF_TOKEN"),
+        hf_endpoint=text("HF_ENDPOINT"),
     )
 
 

@@ -22,7 +22,7 @@ LAYERS = [
     {"planners", "stores", "engines", "scheduler"},
     {"runner"},
     {"analytics", "charts", "costs", "display", "documents", "history", "progress", "rehearsal", "results", "runview"},
-    {"advice", "attachments", "evidence", "fleet", "grid", "loop", "registry", "run"},
+    {"advice", "attachments", "deploy", "evidence", "fleet", "grid", "loop", "registry", "run"},
     {"panel", "magics", "cli", "doctor"},
 ]
 SIBLINGS = LAYERS[3]
