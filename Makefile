@@ -102,7 +102,8 @@ screenshots: setup ## take the README's pictures of the panel, and all others in
 	  cp build/screenshots/6_run_$$look.png docs/images/run_$$look.png; done
 
 sync-wire: setup ## give the worker its copies of the protocol and the value formats, and its requirements
-	cp nadg_kernel/wire.py nadg_kernel/values.py worker-node/
+	cp nadg_kernel/wire.py worker-node/
+	rm -rf worker-node/values && mkdir worker-node/values && cp nadg_kernel/values/*.py worker-node/values/
 	$(BIN)/uv export --quiet --locked --only-group worker --no-hashes --no-annotate --no-header \
 	  --output-file worker-node/requirements.txt
 	$(BIN)/python tests/worker/readme_files.py

@@ -159,9 +159,18 @@ def test_import_is_light():
     assert roots & HEAVY == set()
 
 
-@pytest.mark.parametrize("name", ["wire.py", "values.py"])
+SHARED = ["wire.py", *sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "values").glob("*.py"))]
+
+
+@pytest.mark.parametrize("name", SHARED)
 def test_worker_has_the_same_file(name):
     assert (WORKER / name).read_bytes() == (PACKAGE / name).read_bytes(), "run `make sync-wire`"
+
+
+def test_worker_has_no_file_of_the_values_more():
+    assert {path.name for path in (WORKER / "values").glob("*.py")} == {
+        path.name for path in (PACKAGE / "values").glob("*.py")
+    }, "run `make sync-wire`"
 
 
 @pytest.mark.parametrize("path", sources(WORKER), ids=lambda path: str(path.relative_to(WORKER)))
@@ -170,8 +179,9 @@ def test_worker_never_imports_the_package(path):
     assert PACKAGE.name not in imported
 
 
-@pytest.mark.parametrize(("name", "also"), [("wire.py", {"pydantic"}), ("values.py", set())])
-def test_what_is_shared_with_the_worker_loads_little(name, also):
+@pytest.mark.parametrize("name", SHARED)
+def test_what_is_shared_with_the_worker_loads_little(name):
+    also = {"pydantic"} if name == "wire.py" else {""}  # the values import one another, relatively
     tree = ast.parse((PACKAGE / name).read_text("utf-8"))
     eager = {module.partition(".")[0] for module, _, _, lazy in runtime_imports(tree, [""]) if not lazy}
     assert eager - sys.stdlib_module_names <= also

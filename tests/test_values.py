@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nadg_kernel import values, wire
+from nadg_kernel import wire
 from nadg_kernel.values import Encoded, ValueDecodingError, ValueEncodingError, decode, encode, from_ref, to_ref
 
 ROOT = Path(__file__).parents[1]
@@ -286,7 +286,3 @@ def test_json_that_is_not_strict_travels_as_bytes():
     ref = to_ref(encode([float("nan")]), 64, lambda *_: None)
     assert json.loads(base64.b64decode(ref["data"]))[0] != 1
     json.dumps(ref, allow_nan=False)
-
-
-def test_the_worker_has_the_same_module():
-    assert (ROOT / "worker-node" / "values.py").read_bytes() == Path(values.__file__).read_bytes()

@@ -54,7 +54,7 @@ class Wire(BaseModel):
 class ValueRef(Wire):
     """A value by content.
 
-    `format` says how the bytes are read (see values.py). Exactly one of these is set: `value` (format `json`, inline),
+    `format` says how the bytes are read (see values). Exactly one of these is set: `value` (format `json`, inline),
     `data` (base64 of the bytes, inline), `items` (formats `list` and `dict`, whose keys are in
     `value`), or none of them: then `sha256` names a blob.
     """

@@ -379,7 +379,7 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an attempt gave. `value` and `displays` are ValueRefs as dicts (wire.py); decode them with values.py."""
+    """What an attempt gave. `value` and `displays` are ValueRefs as dicts (wire.py); decode them with `values`."""
 
     value: Mapping[str, Any] | None = None
     displays: tuple[Mapping[str, Any], ...] = ()

@@ -208,9 +208,9 @@ class FakeRun:
         }  # fmt: skip
 
         def keep_bundle(value):
-            from nadg_kernel.values import Encoded, _dumps
+            from nadg_kernel.values import Encoded, dumps
 
-            encoded = Encoded(format="mime", data=_dumps(mime_bundle(value)).encode())
+            encoded = Encoded(format="mime", data=dumps(mime_bundle(value)).encode())
             return to_ref(encoded, 64 * 1024, lambda _sha, data: self.grid.blobs.put(data))
 
         self.last = None

@@ -19,7 +19,7 @@ class Job:
     attempt_id: str
     code: str
     inputs: Mapping[str, Mapping[str, Any]]
-    """Name -> ValueRef as a dict (see wire.py, values.py)."""
+    """Name -> ValueRef as a dict (see wire.py, values)."""
     files: Mapping[str, Path]
     """Relative path in the working directory -> blob file to lay there (read-only copy)."""
     blobs: Mapping[str, Path]
