@@ -11,23 +11,39 @@ from nadg_kernel.engines.client import WorkerEndpoint
 from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalChange, LocalWorkers
 from nadg_kernel.engines.tokens import registered_endpoint
+from nadg_kernel.errors import NadgError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from nadg_kernel.deploy.access import SpaceAccess
     from nadg_kernel.engines.base import Blobs, WorkerState
     from nadg_kernel.settings import Secret
     from nadg_kernel.stores.base import Store, WorkerRow
+
+ASKED_FOR = "a private Space: the Hub is being asked whether it is yours"
+ASK_AGAIN_S = 30.0
+"""Seconds until the Hub is asked again about a Space that it did not confirm."""
 
 
 class Fleet:
     """All methods but the constructor belong to the background loop."""
 
-    def __init__(self, *, local: int, home: Path, blobs: Blobs, store: Store, secret: Secret | None) -> None:
-        """Know what to start; nothing runs yet."""
+    def __init__(
+        self,
+        *,
+        local: int,
+        home: Path,
+        blobs: Blobs,
+        store: Store,
+        secret: Secret | None,
+        spaces: SpaceAccess | None = None,
+    ) -> None:
+        """Know what to start; nothing runs yet. `spaces` lets through to private Spaces."""
         self.engine = HttpEngine([], blobs)
-        self._store, self._secret = store, secret
+        self._store, self._secret, self._spaces = store, secret, spaces
+        self._admissions: dict[str, asyncio.Task[None]] = {}
         self._local_names = tuple(f"local-{number}" for number in range(1, local + 1))
         self._failed: set[str] = set()
         self._local = LocalWorkers(local, home, self._local_changed)
@@ -51,10 +67,19 @@ class Fleet:
         # A row is not trusted: it may not take a local worker's place, and without the secret, or for a URL that no
         # worker may have, there is no token to send.
         name = f"registered-{row.worker_id}" if row.worker_id in self._local_names else row.worker_id
+        self._end_admission(name)
         if row.problem:
             self.engine.lose_worker(WorkerEndpoint(worker_id=name, url=row.url), row.problem)
+        elif self._spaces is not None and self._spaces.concerns(row):
+            self.engine.lose_worker(WorkerEndpoint(worker_id=name, url=row.url), ASKED_FOR)
+            self._admissions[name] = asyncio.get_running_loop().create_task(self._admit(self._spaces, name, row))
         else:
             self.engine.put_worker(registered_endpoint(name, row.url, row.generation, self._secret))
+
+    def drop(self, worker_id: str) -> None:
+        """Send a worker nothing more and forget it. No error if it is not known."""
+        self._end_admission(worker_id)
+        self.engine.drop_worker(worker_id)
 
     def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
         """Tell `listener` of all workers whenever one changes; gives the way to stop."""
@@ -97,6 +122,8 @@ class Fleet:
 
     async def close(self) -> None:
         """End the local workers and let the others be."""
+        for name in tuple(self._admissions):
+            self._end_admission(name)
         await self._local.close()
         await self.engine.close()
         if self._watch is not None:
@@ -109,6 +136,23 @@ class Fleet:
         else:
             self._failed.discard(change.endpoint.worker_id)
             self.engine.put_worker(change.endpoint)
+
+    async def _admit(self, spaces: SpaceAccess, name: str, row: WorkerRow) -> None:
+        """Use a private Space once the Hub says that it is ours; until then its state says why it is not used."""
+        while True:
+            try:
+                bearer = await spaces.bearer(row)
+            except NadgError as error:
+                self.engine.lose_worker(WorkerEndpoint(worker_id=name, url=row.url), str(error))
+                await asyncio.sleep(ASK_AGAIN_S)
+            else:
+                found = registered_endpoint(name, row.url, row.generation, self._secret, bearer=bearer)
+                self.engine.put_worker(found)
+                return
+
+    def _end_admission(self, name: str) -> None:
+        if (task := self._admissions.pop(name, None)) is not None:
+            task.cancel()
 
     async def _watched(self) -> None:
         async for _state in self.engine.workers():

@@ -23,7 +23,9 @@ from nadg_kernel.stores.base import WorkerRow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nadg_kernel.deploy.access import SpaceAccess
     from nadg_kernel.engines.base import WorkerState
+    from nadg_kernel.engines.client import WorkerEndpoint
     from nadg_kernel.stores.base import Store
 
 AT_ONCE = 100
@@ -76,9 +78,9 @@ class Rotation:
 class Registry:
     """Registered workers of a store. Tokens are derived when they are needed and kept nowhere."""
 
-    def __init__(self, store: Store, secret: Secret | None) -> None:
-        """`secret` is the grid's; without one nothing can be registered."""
-        self._store, self._secret = store, secret
+    def __init__(self, store: Store, secret: Secret | None, spaces: SpaceAccess | None = None) -> None:
+        """`secret` is the grid's; without one nothing can be registered. `spaces` lets through to private Spaces."""
+        self._store, self._secret, self._spaces = store, secret, spaces
 
     async def rows(self) -> list[WorkerRow]:
         """All registered workers, by id."""
@@ -150,6 +152,18 @@ class Registry:
         await self._store.upsert_workers([raised])
         return Rotation(row=raised, token=new, previous=old, done=True)
 
+    async def describe(self, worker: str, **details: object) -> WorkerRow:
+        """Note facts about a worker in its row, such as which Space it is. Raises WorkerError."""
+        row = _usable(await self.find(worker))
+        row = replace(row, details={**row.details, **details})
+        await self._store.upsert_workers([row])
+        return row
+
+    async def endpoint(self, row: WorkerRow, *, name: str = "") -> WorkerEndpoint:
+        """Where a worker is, with all that opens it. Raises DeployError for a private Space that is not ours."""
+        bearer = await self._spaces.bearer(row) if self._spaces is not None else None
+        return registered_endpoint(name or row.worker_id, row.url, row.generation, self._secret, bearer=bearer)
+
     async def heartbeat(
         self, rows: Sequence[WorkerRow] | None = None, *, answer_s: float = ANSWER_S, tokens: bool = False
     ) -> list[Beat]:
@@ -178,8 +192,7 @@ class Registry:
             await self._store.upsert_workers(written)
 
     async def _takes(self, row: WorkerRow) -> None:
-        endpoint = registered_endpoint(row.worker_id, row.url, row.generation, self._secret)
-        client = WorkerClient(endpoint, timeouts=Timeouts(answer=ANSWER_S))
+        client = WorkerClient(await self.endpoint(row), timeouts=Timeouts(answer=ANSWER_S))
         try:
             await client.status()
         finally:
@@ -194,6 +207,7 @@ class Registry:
         client: WorkerClient | None = None
         takes = None
         try:
+            endpoint = await self.endpoint(row)
             client = WorkerClient(endpoint, timeouts=Timeouts(connect=answer_s, answer=answer_s))
             async with asyncio.timeout(answer_s * 2):
                 health = await client.health()
@@ -204,7 +218,7 @@ class Registry:
                 state = replace(state, reason=why or state.reason)
         except TimeoutError:
             state = replace(state, reason=f"no answer in {answer_s * 2:g} s")
-        except WorkerError as error:
+        except NadgError as error:
             state = looks.from_error(state, error)
         except Exception as error:  # noqa: BLE001 - a row from elsewhere must not end the heartbeat of the others
             state = replace(state, reason=f"it cannot be asked: {error!r}"[:1000])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from nadg_kernel.deploy.access import SpaceAccess
 from nadg_kernel.errors import StoreError
 from nadg_kernel.registry import Registry
 from nadg_kernel.stores.making import make_store
@@ -24,7 +25,7 @@ class Opened:
         """Make the store; `opened` opens it. Raises SettingsError, MissingExtra."""
         self.away = ""
         self.store: SqliteStore | ReplicatedStore = make_store(settings, self._changed)
-        self.registry = Registry(self.store, settings.grid_secret)
+        self.registry = Registry(self.store, settings.grid_secret, SpaceAccess(settings))
 
     def require(self, done: str) -> None:
         """Raise StoreError where Supabase is away: what this process alone knows would be lost when it ends."""

@@ -48,11 +48,15 @@ _WAKING = re.compile(r"\b(starting|restarting|building|waking|launching|preparin
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEndpoint:
-    """Where a worker is and the token that opens it, and only it. `local` ones were started by this kernel."""
+    """Where a worker is and the token that opens it, and only it. `local` ones were started by this kernel.
+
+    `bearer` is for the host in front of it, which lets nobody else through to a private Space.
+    """
 
     worker_id: str
     url: str
     token: Secret | None = field(default=None, repr=False)
+    bearer: Secret | None = field(default=None, repr=False)
     local: bool = False
     allow_private: bool = False
 
@@ -188,6 +192,8 @@ class WorkerClient:
         """Send a request and give the answer's head if it is a success; everything else raises."""
         if self.endpoint.token is not None and not public:
             headers = {**headers, AUTH_HEADER: self.endpoint.token.reveal()}
+        if self.endpoint.bearer is not None:
+            headers = {**headers, "Authorization": f"Bearer {self.endpoint.bearer.reveal()}"}
         request = await self._request(method, path, headers=headers, content=content, read=read)
         assert self._client is not None  # noqa: S101 - made by _request
         try:

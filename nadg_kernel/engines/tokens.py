@@ -31,9 +31,15 @@ def worker_token(secret: Secret | str | None, origin: str, generation: int) -> S
 
 
 def registered_endpoint(
-    worker_id: str, url: str, generation: int, secret: Secret | str | None, *, allow_private: bool = False
+    worker_id: str,
+    url: str,
+    generation: int,
+    secret: Secret | str | None,
+    *,
+    bearer: Secret | None = None,
+    allow_private: bool = False,
 ) -> WorkerEndpoint:
-    """A row of the registry as an endpoint with its own token.
+    """A row of the registry as an endpoint with its own token, and with `bearer` for the host in front of it.
 
     A row is not trusted: a URL that no worker may have gets no token, and the engine says of it why it is not used.
     Without a secret no worker gets one. Raises SettingsError for a secret that is too short.
@@ -42,7 +48,7 @@ def registered_endpoint(
     if secret:
         with contextlib.suppress(AddressRefused):
             token = worker_token(secret, url, generation)
-    return WorkerEndpoint(worker_id=worker_id, url=url, token=token, allow_private=allow_private)
+    return WorkerEndpoint(worker_id=worker_id, url=url, token=token, bearer=bearer, allow_private=allow_private)
 
 
 def random_token() -> Secret:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel.advice import Advice, chosen
 from nadg_kernel.attachments import attach_all, needed
+from nadg_kernel.deploy.access import SpaceAccess
 from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlannerError, PlanNotApproved, RunNotFound
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.grid.frames import Frames
@@ -66,12 +67,18 @@ class Grid(Planning, Workforce, Frames):
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(self.home / "blobs")
         self.store = make_store(self.settings, self._store_changed)
-        self.registry = Registry(self.store, self.settings.grid_secret)
+        spaces = SpaceAccess(self.settings)
+        self.registry = Registry(self.store, self.settings.grid_secret, spaces)
         self.runs_here: dict[str, Run] = {}
         self._closed = False
         count = self.settings.local_workers if local_workers is None else local_workers
         self._fleet = Fleet(
-            local=count, home=self.home, blobs=self.blobs, store=self.store, secret=self.settings.grid_secret
+            local=count,
+            home=self.home,
+            blobs=self.blobs,
+            store=self.store,
+            secret=self.settings.grid_secret,
+            spaces=spaces,
         )
         self._advice = Advice(settings=self.settings, loop=self.loop, fleet=self._fleet, blobs=self.blobs)
         self._advice.previewing = partial(_previewed, weakref.ref(self))

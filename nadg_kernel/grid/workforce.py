@@ -50,7 +50,7 @@ class Workforce(GridBase):
     def remove_worker(self, worker: str) -> None:
         """Forget a registered worker by id or URL; its history stays."""
         row = self.loop.run(self.registry.remove(worker))
-        self.loop.call(self._fleet.engine.drop_worker, row.worker_id)
+        self.loop.call(self._fleet.drop, row.worker_id)
 
     def worker_token(self, worker: str) -> Secret:
         """The token to set as NADG_AUTH_TOKEN on a worker, by its id or URL; `.reveal()` shows it."""
