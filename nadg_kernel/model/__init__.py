@@ -2,10 +2,11 @@
 
 from nadg_kernel.model.edits import Edit
 from nadg_kernel.model.events import Event, EventType
-from nadg_kernel.model.plan import Approval, Context, Plan
+from nadg_kernel.model.plan import Context, Plan
 from nadg_kernel.model.problems import Problem
 from nadg_kernel.model.records import (
     NEEDS_CODE,
+    Approval,
     Artifact,
     Command,
     DataSchema,

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from nadg_kernel.errors import EditError
-from nadg_kernel.model.records import Subtask, build_subtask, mentioned_inputs
+from nadg_kernel.model.building import build_subtask
+from nadg_kernel.model.inputs import mentioned_inputs
+from nadg_kernel.model.records import Subtask
 
 ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 EDIT_KINDS = ("edit", "add", "drop", "move", "hold", "split", "merge", "answer", "undo", "redo", "revise")

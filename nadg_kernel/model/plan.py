@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import inspect
 import json
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nadg_kernel.errors import EditError, PlanError, PlanFileError, PlanHasProblems
+from nadg_kernel.errors import PlanError, PlanHasProblems
 from nadg_kernel.model import edits
 from nadg_kernel.model.edits import Edit
+from nadg_kernel.model.plan_file import FORMAT, read_plan, reading
 from nadg_kernel.model.problems import Problem, find_problems
-from nadg_kernel.model.records import DataSchema, Subtask, subtask_from_json
+from nadg_kernel.model.records import Approval, DataSchema, Subtask
 from nadg_kernel.model.render import plan_html, plan_text
-
-FORMAT = "nadg-plan/1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Approval:
-    """Who approved the plan, when, and the digest of what was approved."""
-
-    by: str
-    at: datetime
-    digest: str
-
-    def to_json(self) -> dict[str, str]:
-        """The plan file's form."""
-        return {"by": self.by, "at": self.at.isoformat(), "digest": self.digest}
+from nadg_kernel.model.written import from_function, unflatten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +108,7 @@ class Plan:
 
     def edit(self, subtask_id: str, /, *, by: str | None = None, **values: Any) -> Plan:
         """Change fields of one subtask; `timeout_s=60`, `memory_mb=...`, `network=True` may be given directly."""
-        flat = _unflatten(values)
+        flat = unflatten(values)
         subtasks = edits.edit(self.subtasks, tuple(self.data), subtask_id, flat)
         new_id = str(flat.get("id", subtask_id))
         changes = edits.changed_fields(self[subtask_id], edits.find(subtasks, new_id))
@@ -141,9 +126,9 @@ class Plan:
 
         A function's parameters are filled from the inputs of the same name, those without a default in order otherwise.
         """
-        flat = _unflatten(values)
+        flat = unflatten(values)
         if func is not None:
-            flat = {**_from_function(func, flat.get("depends_on") or (), tuple(self.data)), **flat}
+            flat = {**from_function(func, flat.get("depends_on") or (), tuple(self.data)), **flat}
         subtasks, new = edits.add(self.subtasks, tuple(self.data), flat, before)
         return self._changed(subtasks, "add", new.id, {"subtask": (None, new.to_json())}, by)
 
@@ -172,7 +157,7 @@ class Plan:
     def split(self, subtask_id: str, /, *parts: Mapping[str, Any], by: str | None = None) -> Plan:
         """Replace a subtask by parts, each a mapping of its own fields (at least `code`)."""
         whole = self[subtask_id]
-        flat = [_unflatten(dict(part)) for part in parts]
+        flat = [unflatten(dict(part)) for part in parts]
         subtasks, made = edits.split(self.subtasks, tuple(self.data), subtask_id, flat)
         new = [item.to_json() for item in subtasks if item.id in made]
         return self._changed(subtasks, "split", subtask_id, {"subtasks": ([whole.to_json()], new)}, by)
@@ -180,7 +165,7 @@ class Plan:
     def merge(self, *ids: str, by: str | None = None, **values: Any) -> Plan:
         """Make one subtask of several; their code is joined unless `code=` is given."""
         old = [self[subtask_id].to_json() for subtask_id in ids]
-        subtasks, new = edits.merge(self.subtasks, tuple(self.data), ids, _unflatten(values))
+        subtasks, new = edits.merge(self.subtasks, tuple(self.data), ids, unflatten(values))
         return self._changed(subtasks, "merge", new.id, {"subtasks": (old, [new.to_json()])}, by)
 
     def approve(self, *, by: str | None = None) -> Plan:
@@ -251,53 +236,7 @@ class Plan:
     @classmethod
     def from_json(cls, raw: object) -> Plan:
         """Read a plan file's content; `{"command", "subtasks"}` is enough. Raises PlanFileError that says where."""
-        if not isinstance(raw, Mapping):
-            message = f"a plan is a JSON object, not {type(raw).__name__}"
-            raise PlanFileError(message)
-        form = raw.get("format", FORMAT)
-        if form != FORMAT:
-            message = f"the plan's format is {form!r}; this version reads {FORMAT!r}"
-            raise PlanFileError(message)
-        where = "the plan"
-        try:
-            where = "data"
-            data = {str(name): _schema(schema) for name, schema in dict(raw.get("data") or {}).items()}
-            subtasks: list[Subtask] = []
-            for number, item in enumerate(_items(raw, "subtasks"), 1):
-                where = f"subtask {number}"
-                subtasks.append(subtask_from_json(item))
-            inferred = [
-                edits.with_inputs(new, edits.default_inputs(new, tuple(data)), tuple(subtasks))
-                if "inputs" not in item
-                else new
-                for item, new in zip(_items(raw, "subtasks"), subtasks, strict=True)
-            ]
-            where = "draft"
-            draft = tuple(subtask_from_json(item) for item in _items(raw, "draft"))
-            where = "edits"
-            log = tuple(Edit.from_json(item) for item in _items(raw, "edits"))
-            where = "approval"
-            approval = raw.get("approval")
-            if approval is not None:
-                at = datetime.fromisoformat(approval["at"])
-                approval = Approval(by=str(approval["by"]), at=at, digest=str(approval["digest"]))
-            where = "command"
-            return cls(
-                command=_text(raw, "command"),
-                goal=_text(raw, "goal"),
-                assumptions=tuple(map(str, _items(raw, "assumptions"))),
-                questions=tuple(map(str, _items(raw, "questions"))),
-                planner=dict(raw.get("planner") or {}),
-                data=data,
-                subtasks=tuple(inferred),
-                draft=draft,
-                edits=log,
-                approval=approval,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-            message = f"{where}: {reason}"
-            raise PlanFileError(message) from error
+        return cls(**read_plan(raw))
 
     def save(self, path: str | Path) -> Path:
         """Write the plan file (UTF-8, indented so that a diff reads well)."""
@@ -309,20 +248,8 @@ class Plan:
     @classmethod
     def load(cls, path: str | Path) -> Plan:
         """Read a plan file. Raises PlanFileError with the file's name, also when it is not there or not JSON."""
-        source = Path(path)
-        try:
-            raw = json.loads(source.read_text(encoding="utf-8"))
-        except OSError as error:
-            message = f"cannot read {source}: {error.strerror or error}"
-            raise PlanFileError(message) from error
-        except ValueError as error:
-            message = f"{source} is not JSON: {error}"
-            raise PlanFileError(message) from error
-        try:
+        with reading(path) as raw:
             return cls.from_json(raw)
-        except PlanFileError as error:
-            message = f"{source}: {error}"
-            raise PlanFileError(message) from error
 
     def with_context(self, context: Context) -> Plan:
         """The same plan, checked against other workers or data."""
@@ -349,81 +276,3 @@ def _person() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"  # no account name in this environment: unknown is said, not guessed
-
-
-def _schema(raw: Mapping[str, Any]) -> DataSchema:
-    values = dict(raw)
-    return DataSchema(
-        kind=str(values.get("kind", "frame")),
-        columns=tuple(map(str, values.get("columns") or ())),
-        dtypes=tuple(map(str, values.get("dtypes") or ())),
-        rows=values.get("rows"),
-        size=values.get("size"),
-    )
-
-
-def _items(raw: Mapping[str, Any], name: str) -> list[Any]:
-    value = raw.get(name) or []
-    if not isinstance(value, list):
-        message = f"{name} must be a list"
-        raise TypeError(message)
-    return value
-
-
-def _text(raw: Mapping[str, Any], name: str) -> str:
-    value = raw.get(name, "")
-    if not isinstance(value, str):
-        message = f"must be text, not {type(value).__name__}"
-        raise TypeError(message)
-    return value
-
-
-_LIMITS = frozenset({"timeout_s", "memory_mb", "disk_mb", "output_kb"})
-_PERMISSIONS = frozenset({"network", "processes", "gpu"})
-
-
-def _unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Allow `timeout_s=60` and `network=True` beside the nested records."""
-    out = dict(values)
-    if "prompt" in out:
-        out["kind"], out["code"] = "prompt", out.pop("prompt")
-    for group, names in (("limits", _LIMITS), ("permissions", _PERMISSIONS)):
-        flat = {name: out.pop(name) for name in names if name in out}
-        if flat:
-            nested = out.get(group) or {}
-            out[group] = {**nested, **flat} if isinstance(nested, Mapping) else replace(nested, **flat)
-    return out
-
-
-def _from_function(func: Callable[..., Any], depends_on: Sequence[str], data: Sequence[str]) -> dict[str, Any]:
-    try:
-        source = textwrap.dedent(inspect.getsource(func))
-        parameters = inspect.signature(func).parameters
-    except (OSError, TypeError, ValueError) as error:
-        message = f"the source of {func!r} is not available: define it in a cell or a file ({error})"
-        raise EditError(message) from error
-    if func.__name__ == "<lambda>":
-        message = "a lambda has no source of its own: use def"
-        raise EditError(message)
-    names = [*depends_on, *data]
-    spare = [name for name in names if name not in parameters]
-    arguments, used = [], []
-    for name, parameter in parameters.items():
-        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-            continue
-        required = parameter.default is parameter.empty
-        source_name = name if name in names else (spare.pop(0) if spare and required else None)
-        if source_name is None:
-            if required:
-                message = f"no input for the parameter {name!r} of {func.__name__}: name it in depends_on"
-                raise EditError(message)
-            continue
-        arguments.append(f"{name}=inputs[{source_name!r}]")
-        used.append(source_name)
-    return {
-        "id": None,
-        "title": func.__name__.replace("_", " ").capitalize(),
-        "instruction": inspect.getdoc(func) or "",
-        "code": f"{source.rstrip()}\n\n\nresult = {func.__name__}({', '.join(arguments)})\n",
-        "inputs": tuple(used),
-    }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -13,6 +13,7 @@ from nadg_kernel.wire import Outcome
 
 __all__ = [
     "NEEDS_CODE",
+    "Approval",
     "Artifact",
     "Command",
     "DataSchema",
@@ -182,146 +183,6 @@ def _plain(record: Any) -> dict[str, Any]:
     return {spec.name: getattr(record, spec.name) for spec in fields(record)}
 
 
-def subtask_from_json(raw: Mapping[str, Any]) -> Subtask:
-    """Read a subtask. Raises TypeError or ValueError with the field's name; unknown fields are refused.
-
-    Without `inputs` they are what the code mentions (see `mentioned_inputs`), resolved by the plan that it joins.
-    """
-    values = dict(raw)
-    if "prompt" in values:
-        values.setdefault("kind", "prompt")
-        values["code"] = values.pop("prompt")
-    known = {spec.name for spec in fields(Subtask)}
-    if unknown := sorted(set(values) - known):
-        message = f"unknown field {unknown[0]!r} (known: {', '.join(sorted(known))})"
-        raise ValueError(message)
-    return build_subtask(values)
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "id": (str,),
-    "title": (str,),
-    "instruction": (str,),
-    "kind": (str,),
-    "code": (str,),
-    "priority": (int,),
-    "hold": (bool,),
-    "cache": (bool, type(None)),
-    "repeatable": (bool,),
-    "retries": (int,),
-}
-
-
-def build_subtask(values: Mapping[str, Any], base: Subtask | None = None) -> Subtask:
-    """A subtask from plain values over `base`, each value checked. Raises TypeError or ValueError naming the field."""
-    clean: dict[str, Any] = {}
-    for name, value in values.items():
-        if name in _TYPES:
-            wrong_bool = isinstance(value, bool) and bool not in _TYPES[name]
-            if not isinstance(value, _TYPES[name]) or wrong_bool:
-                wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in _TYPES[name])
-                message = f"{name} must be {wanted}, not {type(value).__name__}"
-                raise TypeError(message)
-            clean[name] = value
-        elif name in {"inputs", "depends_on", "labels"}:
-            clean[name] = _names(name, value)
-        elif name == "map":
-            clean[name] = None if value is None else _record(Map, name, value)
-        elif name in {"limits", "permissions"}:
-            kind = Limits if name == "limits" else Permissions
-            clean[name] = _record(kind, name, value, None if base is None else getattr(base, name))
-        else:
-            message = f"a subtask has no field {name!r}"
-            raise ValueError(message)
-    if clean.get("kind", "python") not in {"python", "prompt"}:
-        message = f"kind must be 'python' or 'prompt', not {clean['kind']!r}"
-        raise ValueError(message)
-    if base is not None:
-        return replace(base, **clean)
-    if "id" not in clean:
-        message = "a subtask needs an id"
-        raise ValueError(message)
-    return Subtask(**clean)
-
-
-def _names(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        message = f"{name} must be a list of names, not {value!r}"
-        raise TypeError(message)
-    items = tuple(value)
-    if not all(isinstance(item, str) for item in items):
-        message = f"{name} must be a list of names, not {list(items)!r}"
-        raise TypeError(message)
-    return tuple(dict.fromkeys(items))
-
-
-_FIELD_TYPES: dict[type, dict[str, tuple[type, ...]]] = {
-    Map: {"over": (str,), "shards": (int, type(None)), "rows": (int, type(None))},
-    Limits: {
-        "timeout_s": (int, float),
-        "memory_mb": (int,),
-        "disk_mb": (int,),
-        "output_kb": (int,),
-        "processes": (int,),
-    },
-    Permissions: {"network": (bool,), "processes": (bool,), "gpu": (bool,)},
-}
-
-
-def _record(kind: Any, name: str, value: object, base: Any = None) -> Any:
-    if isinstance(value, kind):
-        return value
-    if not isinstance(value, Mapping):
-        message = f"{name} must be a mapping, not {type(value).__name__}"
-        raise TypeError(message)
-    for key, item in value.items():
-        wanted = _FIELD_TYPES[kind].get(key)
-        if wanted is None:
-            message = f"{name} has no field {key!r} (known: {', '.join(_FIELD_TYPES[kind])})"
-            raise ValueError(message)
-        if not isinstance(item, wanted) or (isinstance(item, bool) and bool not in wanted):
-            message = f"{name}.{key} must be {wanted[0].__name__}, not {item!r}"
-            raise TypeError(message)
-    if base is not None:
-        return replace(base, **value)
-    if kind is Map and "over" not in value:
-        message = "map needs `over`: the data name or subtask id to split"
-        raise ValueError(message)
-    return kind(**value)
-
-
-def mentioned_inputs(code: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Which of `names` the code reads as `inputs["name"]` or `inputs.get("name")`, in the order of `names`.
-
-    Code that uses `inputs` in any other way may read them all, and code that does not parse might: both give all.
-    """
-    candidates = tuple(names)
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return candidates
-    constant: set[str] = set()
-    plain_uses = 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == "inputs":
-            plain_uses += 1
-        key: ast.expr | None = None
-        if isinstance(node, ast.Subscript) and _is_inputs(node.value):
-            key = node.slice
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_inputs(node.func.value):
-            key = node.args[0] if node.func.attr == "get" and node.args else None
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            constant.add(key.value)
-            plain_uses -= 1
-    if plain_uses > 0:
-        return candidates
-    return tuple(name for name in candidates if name in constant)
-
-
-def _is_inputs(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "inputs"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSchema:
     """What the plan knows of a piece of attached data; its rows are not part of an approval.
@@ -358,6 +219,24 @@ class DataSchema:
         if not out and self.columns != other.columns:
             out.append("columns are in another order")
         return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """Who approved the plan, when, and the digest of what was approved."""
+
+    by: str
+    at: datetime
+    digest: str
+
+    def to_json(self) -> dict[str, str]:
+        """The plan file's form."""
+        return {"by": self.by, "at": self.at.isoformat(), "digest": self.digest}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Approval:
+        """Read the plan file's form. Raises KeyError, TypeError or ValueError."""
+        return cls(by=str(raw["by"]), at=datetime.fromisoformat(raw["at"]), digest=str(raw["digest"]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.errors import PlannerError
 from nadg_kernel.model import NEEDS_CODE, Limits, Map, Permissions, Plan, Subtask
 from nadg_kernel.model.edits import ID
-from nadg_kernel.model.records import mentioned_inputs
+from nadg_kernel.model.inputs import mentioned_inputs
 from nadg_kernel.planners.answering import unfenced
 
 if TYPE_CHECKING:
