@@ -110,6 +110,7 @@ class RunProgress:
         self.revision = 0
         self.state = RunState.RUNNING
         self.reason = ""
+        self.held_because = ""
         self.rehearsal = False
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
@@ -154,8 +155,11 @@ class RunProgress:
             self.rehearsal = bool(event.payload.get("rehearsal"))
         elif event.type is EventType.RUN_ENDED:
             self.state = RunState(event.payload["state"])
-            self.reason = str(event.payload.get("reason") or "")
+            reasons = (self.held_because if self.state is RunState.PAUSED else "", event.payload.get("reason"))
+            self.reason = "; ".join(str(reason) for reason in reasons if reason)
             self.ended_at = event.at
+        elif event.type is EventType.HOLD_SET and event.subtask is None:
+            self.held_because = str(event.payload.get("reason") or "")
         elif event.type is EventType.STORE_DEGRADED:
             self.store_notice = f"{event.payload.get('store')}: {event.payload.get('reason')}"
         elif event.type is EventType.STORE_RECOVERED:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import uuid
 from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.budget import Spending
 from nadg_kernel.errors import EditError, NadgError, StaleEpoch
 from nadg_kernel.model import RunState
 from nadg_kernel.progress import RunProgress
@@ -18,10 +20,11 @@ from nadg_kernel.runview import run_html, run_text
 from nadg_kernel.values import decode, from_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     import pandas as pd
 
+    from nadg_kernel.budget import Budget
     from nadg_kernel.engines.base import Blobs
     from nadg_kernel.loop import BackgroundLoop
     from nadg_kernel.model import Event, Plan
@@ -44,6 +47,8 @@ class Run:
         self.id: str = runner.run_id
         self.plan = plan
         self.progress = RunProgress(plan)
+        self.spending = Spending(plan)
+        self.budget: Budget | None = None
         self._runner, self._loop, self._blobs, self._data = runner, loop, blobs, data
         self._listeners: list[Callable[[Event], None]] = []
         self._settled = asyncio.Event()
@@ -52,6 +57,7 @@ class Run:
         self._display_id = ""
         self._shown_in = ""
         self._push_pending = False
+        self._stopped = False
 
     @property
     def state(self) -> RunState:
@@ -62,6 +68,14 @@ class Run:
     def ok(self) -> bool:
         """Whether every subtask succeeded."""
         return self.state is RunState.SUCCEEDED
+
+    def backlog(self) -> Mapping[frozenset[str], int]:
+        """Shards that only want for a place, by the labels that a worker must offer; on the loop's thread."""
+        return self._runner.backlog()
+
+    def busy(self) -> Mapping[str, int]:
+        """How many of its attempts each worker carries now; on the loop's thread."""
+        return self._runner.busy()
 
     def start(self) -> Run:
         """Begin to drive the run in the background. `Grid.run` does this."""
@@ -107,6 +121,19 @@ class Run:
         """Hold back what has not started, or release it with `on=False`."""
         self._request(Hold(subtask=self._known(subtask), on=on))
 
+    def allow(self, budget: Budget | None) -> None:
+        """Change what the run may spend, None without limit, and let what an earlier budget holds go on."""
+        self.budget = budget
+
+        def enqueue() -> None:
+            if self._stopped:
+                self._stopped = False
+                self._runner.request(Hold(on=False))
+                self._drive()
+            self._mind_time()
+
+        self._loop.call(enqueue)
+
     def skip(self, subtask: str) -> None:
         """Skip a subtask that has not ended, and with it what depends on it."""
         self._request(Skip(subtask=str(self._known(subtask))))
@@ -121,7 +148,7 @@ class Run:
 
         if not plan.approved:
             raise PlanNotApproved(plan.command)
-        self.plan = plan
+        self.plan = self.spending.plan = plan
         self.progress.revise(plan)
         self._request(Revise(plan=plan))
 
@@ -253,6 +280,7 @@ class Run:
         self._settled.clear()
         self._error = None
         self._loop.spawn(self._driven())
+        self._mind_time()
 
     async def _driven(self) -> None:
         try:
@@ -282,11 +310,37 @@ class Run:
     def on_event(self, event: Event) -> None:
         """Take in one event of the runner; on the loop's thread."""
         self.progress.apply(event)
+        self.spending.apply(event)
+        self._mind_budget(event.at)
         for listener in tuple(self._listeners):
             listener(event)
         if not self._push_pending and self._display_id:
             self._push_pending = True
             self._loop.later(PUSH_S, self._push_later)
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Take in what was journalled before this run was resumed; `Grid.resume` does this."""
+        for event in events:
+            self.progress.apply(event)
+            self.spending.apply(event)
+
+    def _mind_budget(self, at: datetime) -> None:
+        """Hold what has not started once the budget is used up; on the loop's thread."""
+        if self.budget is None or self._stopped or self.state is not RunState.RUNNING:
+            return
+        if reason := self.spending.over(self.budget, at):
+            self._stopped = True
+            self._runner.request(Hold(by="budget", reason=f"{reason}: run.allow(Budget(...)) lets it go on"))
+
+    def _mind_time(self) -> None:
+        """Look again when the budget's seconds are over: a run that waits has no events."""
+        if self.budget is None or self.budget.seconds is None or self._stopped or not self._driving:
+            return
+        now = datetime.now(UTC)
+        self._mind_budget(now)
+        if not self._stopped:
+            left = self.budget.seconds - self.spending.seconds(now)
+            self._loop.later(max(left, 0.01), self._mind_time)
 
     def _push_later(self) -> None:
         self._push_pending = False

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from nadg_kernel.planners.base import Planner
     from nadg_kernel.stores.replica import ReplicaState
+    from nadg_kernel.budget import Budget
 
 
 class Grid(Planning, Workforce, Frames):
@@ -103,11 +104,19 @@ class Grid(Planning, Workforce, Frames):
         """Where the history is."""
         return "Supabase" if self.settings.supabase_url else "SQLite"
 
-    def run(self, plan: Plan, data: Mapping[str, object] | None = None, *, show: bool = True) -> Run:
+    def run(
+        self,
+        plan: Plan,
+        data: Mapping[str, object] | None = None,
+        *,
+        show: bool = True,
+        budget: Budget | None = None,
+    ) -> Run:
         """Execute an approved plan. Returns at once with a live handle.
 
-        `data` replaces what the plan was drafted with: new rows are fine, a changed schema is not. Raises
-        PlanNotApproved, PlanFileError when the plan was changed since its approval, or DataError.
+        `data` replaces what the plan was drafted with: new rows are fine, a changed schema is not. A `budget` that is
+        used up pauses the run, and `run.allow` lets it go on. Raises PlanNotApproved, PlanFileError when the plan was
+        changed since its approval, or DataError.
         """
         self._tell_errors()
         if plan.approval is None:
@@ -117,7 +126,7 @@ class Grid(Planning, Workforce, Frames):
             raise PlanFileError(message)
         attached = {**plan.context.attached, **attach_all(data, self.blobs)}
         wanted = needed(plan, attached)
-        return self._start(plan, {name: item.ref for name, item in wanted.items()}, show=show)
+        return self._start(plan, {name: item.ref for name, item in wanted.items()}, show=show, budget=budget)
 
     def rehearse(
         self,
@@ -190,9 +199,19 @@ class Grid(Planning, Workforce, Frames):
         ready = sum(state.health == "ready" for state in states)
         return f"Grid({ready} of {len(states)} workers ready, planner {self.planner_name}, history {self.store_name})"
 
-    def _start(self, plan: Plan, refs: Mapping[str, Any], *, show: bool, rehearsal: bool = False) -> Run:
+    def _start(
+        self,
+        plan: Plan,
+        refs: Mapping[str, Any],
+        *,
+        show: bool,
+        rehearsal: bool = False,
+        budget: Budget | None = None,
+    ) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        run = self._made(run_id, plan, refs, rehearsal=rehearsal).start()
+        run = self._made(run_id, plan, refs, rehearsal=rehearsal)
+        run.budget = budget
+        run.start()
         if show:
             run.show()
         return run
@@ -205,8 +224,7 @@ class Grid(Planning, Workforce, Frames):
         begun = [event.payload for event in history if event.type is EventType.RUN_STARTED]
         refs = dict(begun[-1].get("data") or {}) if begun else {}
         run = self._made(run_id, plan, refs, epoch=epoch, history=history)
-        for event in history:
-            run.progress.apply(event)
+        run.replay(history)
         return run.start()
 
     def _made(self, run_id: str, plan: Plan, refs: Mapping[str, Any], **more: Any) -> Run:

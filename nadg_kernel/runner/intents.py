@@ -30,6 +30,8 @@ class Hold:
     subtask: str | None = None
     on: bool = True
     by: str = field(default_factory=_person)
+    reason: str = ""
+    """Why, where nobody asked: a budget that is used up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

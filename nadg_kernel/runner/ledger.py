@@ -132,7 +132,8 @@ class Ledger:
         if isinstance(intent, Cancel):
             self.record(EventType.CANCEL_REQUESTED, name, payload={"by": intent.by})
         elif isinstance(intent, Hold):
-            self.record(EventType.HOLD_SET, name, payload={"on": intent.on, "by": intent.by})
+            payload = {"on": intent.on, "by": intent.by, "reason": intent.reason}
+            self.record(EventType.HOLD_SET, name, payload=payload)
         else:
             payload = {"state": str(SubtaskState.SKIPPED), "reason": f"skipped by {intent.by}", "by": intent.by}
             self.record(EventType.SUBTASK_STATE, name, payload=payload)
