@@ -130,14 +130,14 @@ class Attempts:
             self._end(flight, payload)
         elif event.type == "started":
             payload = {"worker": flight.spec.worker_id, **event.data}
-            self._ledger.add(EventType.ATTEMPT_STARTED, *flight.place, payload)
+            self._ledger.add(EventType.ATTEMPT_STARTED, flight.about, payload)
         else:
             flight.output.add(event)
             if flight.output.ready_at <= now():
                 self._say(flight)
 
     def _say(self, flight: Flight) -> None:
-        self._ledger.add(EventType.ATTEMPT_PROGRESS, *flight.place, flight.output.take(now()))
+        self._ledger.add(EventType.ATTEMPT_PROGRESS, flight.about, flight.output.take(now()))
 
     def _end(self, flight: Flight, payload: dict[str, Any]) -> None:
         if flight.output:
@@ -148,4 +148,4 @@ class Attempts:
         flight.over = True
         del self._flights[flight.spec.attempt_id]
         self._places.give_back(flight.spec.attempt_id)
-        self._ledger.record(EventType.ATTEMPT_ENDED, *flight.place, payload)
+        self._ledger.record(EventType.ATTEMPT_ENDED, flight.about, payload)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.engines.base import AttemptSpec
+from nadg_kernel.runner.journal import About
 
 if TYPE_CHECKING:
     from nadg_kernel.engines.base import AttemptEvent
@@ -62,6 +63,6 @@ class Flight:
     """When to stop waiting for the end of an attempt that was cancelled."""
 
     @property
-    def place(self) -> tuple[str, int, str]:
-        """Subtask, shard and attempt id, as events carry them."""
-        return self.spec.subtask, self.spec.shard, self.spec.attempt_id
+    def about(self) -> About:
+        """What its events are about."""
+        return About(self.spec.subtask, self.spec.shard, self.spec.attempt_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nadg_kernel.model import Event, EventType
 from nadg_kernel.runner.mailbox import now
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 PATIENT = frozenset({EventType.ATTEMPT_STARTED, EventType.ATTEMPT_PROGRESS, EventType.WORKER_STATE})
 """Events on which nothing is decided: they wait a moment for others to share a sync of the disk with."""
 PATIENCE_S = 0.05
+
+
+class About(NamedTuple):
+    """What an event is about: the run, one of its subtasks, a shard of that, or an attempt."""
+
+    subtask: str | None = None
+    shard: int | None = None
+    attempt_id: str | None = None
+
+
+RUN = About()
 
 
 class Journal:
@@ -40,30 +51,16 @@ class Journal:
         self._store, self._run_id, self._clock, self._listener = store, run_id, clock, listener
         self._batch: list[Event] = []
 
-    def add(
-        self,
-        kind: EventType,
-        subtask: str | None = None,
-        shard: int | None = None,
-        attempt_id: str | None = None,
-        payload: dict[str, Any] | None = None,
-    ) -> Event:
+    def add(self, kind: EventType, about: About = RUN, payload: dict[str, Any] | None = None) -> Event:
         """Number an event and keep it for the next `flush`."""
         self.seq += 1
-        event = self.unwritten(kind, subtask, shard, attempt_id, payload, seq=self.seq)
+        event = self.unwritten(kind, about, payload, seq=self.seq)
         self._batch.append(event)
         self.due = min(self.due, now() + PATIENCE_S if kind in PATIENT else now())
         return event
 
     def unwritten(
-        self,
-        kind: EventType,
-        subtask: str | None = None,
-        shard: int | None = None,
-        attempt_id: str | None = None,
-        payload: dict[str, Any] | None = None,
-        *,
-        seq: int = 0,
+        self, kind: EventType, about: About = RUN, payload: dict[str, Any] | None = None, *, seq: int = 0
     ) -> Event:
         """An event that is not part of the journal."""
         return Event(
@@ -72,9 +69,9 @@ class Journal:
             seq=seq,
             at=self._clock(),
             type=kind,
-            subtask=subtask,
-            shard=shard,
-            attempt_id=attempt_id,
+            subtask=about.subtask,
+            shard=about.shard,
+            attempt_id=about.attempt_id,
             payload=payload or {},
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import EventType, Outcome, RunState, SubtaskState
 from nadg_kernel.runner.intents import Cancel, Hold, Skip
+from nadg_kernel.runner.journal import RUN, About
 from nadg_kernel.runner.mailbox import now
 
 if TYPE_CHECKING:
@@ -54,29 +55,15 @@ class Ledger:
         self.live = False
         return self.journal.add(EventType.RUN_ENDED, payload={"state": str(state), "reason": str(reason)})
 
-    def add(
-        self,
-        kind: EventType,
-        subtask: str | None = None,
-        shard: int | None = None,
-        attempt_id: str | None = None,
-        payload: dict[str, Any] | None = None,
-    ) -> Event:
+    def add(self, kind: EventType, about: About = RUN, payload: dict[str, Any] | None = None) -> Event:
         """Journal what changes nothing for scheduler and inputs. A run at rest starts again by it."""
         if not self.live:
             self.start(resumed=True)
-        return self.journal.add(kind, subtask, shard, attempt_id, payload)
+        return self.journal.add(kind, about, payload)
 
-    def record(
-        self,
-        kind: EventType,
-        subtask: str | None = None,
-        shard: int | None = None,
-        attempt_id: str | None = None,
-        payload: dict[str, Any] | None = None,
-    ) -> None:
+    def record(self, kind: EventType, about: About = RUN, payload: dict[str, Any] | None = None) -> None:
         """Journal an event and apply it."""
-        self.apply(self.add(kind, subtask, shard, attempt_id, payload))
+        self.apply(self.add(kind, about, payload))
 
     def apply(self, event: Event) -> None:
         """Let inputs and scheduler know; whether an end still counts is only known before the scheduler hears of it."""
@@ -98,7 +85,7 @@ class Ledger:
         """Journal new states of subtasks, so that history can be queried without replaying."""
         for change in changes:
             payload = {"state": str(change.state), "reason": change.reason}
-            self.add(EventType.SUBTASK_STATE, change.subtask, payload=payload)
+            self.add(EventType.SUBTASK_STATE, About(change.subtask), payload)
 
     def replay(self, history: Iterable[Event]) -> dict[str, int]:
         """Be again where a journal ends, and go on if anything is left to do.
@@ -130,10 +117,10 @@ class Ledger:
         elif name not in self.plan.ids or self.scheduler.state(name).final:
             return
         if isinstance(intent, Cancel):
-            self.record(EventType.CANCEL_REQUESTED, name, payload={"by": intent.by})
+            self.record(EventType.CANCEL_REQUESTED, About(name), {"by": intent.by})
         elif isinstance(intent, Hold):
             payload = {"on": intent.on, "by": intent.by, "reason": intent.reason}
-            self.record(EventType.HOLD_SET, name, payload=payload)
+            self.record(EventType.HOLD_SET, About(name), payload)
         else:
             payload = {"state": str(SubtaskState.SKIPPED), "reason": f"skipped by {intent.by}", "by": intent.by}
-            self.record(EventType.SUBTASK_STATE, name, payload=payload)
+            self.record(EventType.SUBTASK_STATE, About(name), payload)

@@ -11,6 +11,7 @@ from nadg_kernel.engines.base import AttemptSpec
 from nadg_kernel.model import EventType, Outcome, Permissions
 from nadg_kernel.runner.caching import cache_key
 from nadg_kernel.runner.inputs import InputMissing
+from nadg_kernel.runner.journal import About
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,31 +104,31 @@ class Shards:
             if origin.get("result") is None or not self._ledger.inputs.complete(origin["result"]):
                 continue
             for name, shard in wanted[key]:
-                self._ledger.record(EventType.SHARD_CACHED, name, shard, payload={"key": key, **origin})
+                self._ledger.record(EventType.SHARD_CACHED, About(name, shard), {"key": key, **origin})
 
     async def intend(self, start: Start) -> AttemptSpec | None:
         """Journal that an attempt is going to be sent. Without its inputs it ends before it begins: None."""
         subtask, shard = self._ledger.plan[start.shard.subtask], start.shard.number
         attempt_id = f"{subtask.id[:40]}-{shard}-{uuid.uuid4().hex[:16]}"
-        place = subtask.id, shard, attempt_id
+        about = About(subtask.id, shard, attempt_id)
         payload: dict[str, Any] = {"worker": start.worker, "number": start.number}
         try:
             spec = await self._spec(subtask, shard, worker=start.worker, attempt_id=attempt_id)
         except InputMissing as error:
-            self._ledger.record(EventType.ATTEMPT_INTENDED, *place, payload)
+            self._ledger.record(EventType.ATTEMPT_INTENDED, about, payload)
             detail = {"type": "InputMissing", "message": str(error)}
             end = {"outcome": str(Outcome.FAILED), "worker": start.worker, "seconds": 0.0, "error": detail}
-            self._ledger.record(EventType.ATTEMPT_ENDED, *place, end)
+            self._ledger.record(EventType.ATTEMPT_ENDED, about, end)
             return None
         if subtask.cacheable and (around := self._roster.surroundings(subtask, start.worker)) is not None:
             payload["key"] = cache_key(spec, around)
-        self._ledger.record(EventType.ATTEMPT_INTENDED, *place, payload)
+        self._ledger.record(EventType.ATTEMPT_INTENDED, about, payload)
         return spec
 
     def _counted(self, name: str, token: object, number: int) -> None:
         if self._counting.get(name) is token:  # else a revision has overtaken it
             del self._counting[name]
-            self._ledger.record(EventType.SHARDS_FIXED, name, payload={"count": number})
+            self._ledger.record(EventType.SHARDS_FIXED, About(name), {"count": number})
 
     async def _spec(self, subtask: Subtask, shard: int, *, worker: str = "", attempt_id: str = "") -> AttemptSpec:
         shards = self._ledger.scheduler.count(subtask.id) or 1
