@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nadg_kernel.autoscaling import Autoscale
     from nadg_kernel.errors import (
         DataError,
         DeployError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Autoscale": "autoscaling",
     "Grid": "grid",
     "Run": "run",
     "sample_reviews": "samples",
@@ -73,6 +75,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Autoscale",
     "Command",
     "DataError",
     "DeployError",

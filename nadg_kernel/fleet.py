@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ ASK_AGAIN_S = 30.0
 """Seconds until the Hub is asked again about a Space that it did not confirm."""
 
 
+LOCAL_NAME = re.compile(r"local-\d+")
+"""Names of the workers that a grid starts itself."""
+
+
 class Fleet:
     """All methods but the constructor belong to the background loop."""
 
@@ -46,6 +51,7 @@ class Fleet:
         self._admissions: dict[str, asyncio.Task[None]] = {}
         self._local_names = tuple(f"local-{number}" for number in range(1, local + 1))
         self._failed: set[str] = set()
+        self._rows: dict[str, WorkerRow] = {}
         self._local = LocalWorkers(local, home, self._local_changed)
         self._listeners: list[Callable[[tuple[WorkerState, ...]], None]] = []
         self._changed = asyncio.Condition()
@@ -66,7 +72,8 @@ class Fleet:
         """Send work to a registered worker from now on; one whose row makes no sense is shown with the reason."""
         # A row is not trusted: it may not take a local worker's place, and without the secret, or for a URL that no
         # worker may have, there is no token to send.
-        name = f"registered-{row.worker_id}" if row.worker_id in self._local_names else row.worker_id
+        name = f"registered-{row.worker_id}" if LOCAL_NAME.fullmatch(row.worker_id) else row.worker_id
+        self._rows[name] = row
         self._end_admission(name)
         if row.problem:
             self.engine.lose_worker(WorkerEndpoint(worker_id=name, url=row.url), row.problem)
@@ -80,6 +87,40 @@ class Fleet:
         """Send a worker nothing more and forget it. No error if it is not known."""
         self._end_admission(worker_id)
         self.engine.drop_worker(worker_id)
+
+    @property
+    def local_names(self) -> tuple[str, ...]:
+        """Ids of the local workers, ready or not."""
+        return self._local.names
+
+    def labels_of(self, state: WorkerState) -> frozenset[str]:
+        """What a worker offers: by its own word, or while it sleeps by that of its row in the registry."""
+        row = self._rows.get(state.worker_id)
+        return state.labels or frozenset(() if row is None else row.labels)
+
+    def space_of(self, worker_id: str) -> str:
+        """The Space ("owner/name") that a registered worker is, where its row says so; else empty."""
+        row = self._rows.get(worker_id)
+        return "" if row is None else str(row.details.get("space") or "")
+
+    def add_local(self) -> str:
+        """Start one more local worker; gives its id at once."""
+        return self._local.add()
+
+    async def remove_local(self, worker_id: str) -> None:
+        """End a local worker; nothing is sent to it from the moment of the call."""
+        self.engine.drop_worker(worker_id)
+        await self._local.remove(worker_id)
+
+    def rest(self, worker_id: str, reason: str) -> None:
+        """Send a registered worker nothing, and do not look at it, which would keep it awake."""
+        if (row := self._rows.get(worker_id)) is not None:
+            self.engine.lose_worker(WorkerEndpoint(worker_id=worker_id, url=row.url), reason)
+
+    def watch_again(self, worker_id: str) -> None:
+        """Look at a worker again that was left to rest."""
+        if (row := self._rows.get(worker_id)) is not None:
+            self.use(row)
 
     def subscribe(self, listener: Callable[[tuple[WorkerState, ...]], None]) -> Callable[[], None]:
         """Tell `listener` of all workers whenever one changes; gives the way to stop."""

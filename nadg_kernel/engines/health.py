@@ -82,7 +82,14 @@ def from_error(before: WorkerState, error: Exception) -> WorkerState:
     return replace(before, health=health, reason=str(error)[:1000], running=0)
 
 
-def interval_s(state: WorkerState, failures: int) -> float:
-    """Seconds until the next look: longer after each failure in a row."""
+def waking(before: WorkerState) -> WorkerState:
+    """The state of a sleeper that is being visited, until it is looked at again."""
+    return replace(before, health=WorkerHealth.WAKING, reason="it was asleep and is being woken")
+
+
+def interval_s(state: WorkerState, failures: int, *, closely: bool = False) -> float:
+    """Seconds until the next look: longer after each failure in a row, short for one that was just woken."""
     base = INTERVALS[state.health]
+    if closely:
+        return min(base, INTERVALS[WorkerHealth.WAKING])
     return base if failures <= 1 else max(base, min(base * 1.5 ** (failures - 1), MOST_INTERVAL_S))

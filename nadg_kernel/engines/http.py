@@ -29,6 +29,8 @@ _CANCEL_ANSWER_BYTES = 256 * MB
 _WAKE_TIMEOUT_S = 60.0
 
 
+CLOSELY_S = 180.0
+"""How long a host may take to start a worker that was visited."""
 class _Worker:
     """One worker under watch. `link` is None once it is gone."""
 
@@ -39,6 +41,8 @@ class _Worker:
         self.failures = 0
         self.task: asyncio.Task[None] | None = None
 
+        self.closely_until = 0.0
+        """Until when a worker that was woken is looked at often, whatever its host says."""
 
 class HttpEngine:
     """Runs attempts on registered and local workers. All methods belong to one event loop.
@@ -167,6 +171,10 @@ class HttpEngine:
             pass  # its health, looked at next, says what came of it
         worker.failures = 0
         worker.look_now.set()
+        worker.closely_until = time.monotonic() + CLOSELY_S
+        if worker.state.health is WorkerHealth.ASLEEP:
+            worker.state = looks.waking(worker.state)
+            self._tell(worker)
 
     async def close(self) -> None:
         """Stop watching and release the connections. Attempts go on where they run."""
@@ -225,7 +233,8 @@ class HttpEngine:
             if state != worker.state:
                 worker.state = state
                 self._tell(worker)
-            delay = looks.interval_s(state, worker.failures) * self._pace * self._rng.uniform(0.8, 1.2)
+            closely = worker.closely_until > time.monotonic()
+            delay = looks.interval_s(state, worker.failures, closely=closely) * self._pace * self._rng.uniform(0.8, 1.2)
             try:
                 async with asyncio.timeout(delay):
                     await worker.look_now.wait()

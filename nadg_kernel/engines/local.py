@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -120,6 +121,26 @@ class LocalWorkers:
             keeper.start()
         await asyncio.gather(*(keeper.settled.wait() for keeper in self._keepers))
         return self.endpoints
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of all, ready or not."""
+        return tuple(keeper.worker_id for keeper in self._keepers)
+
+    def add(self) -> str:
+        """Start one more, kept running like the others; gives its id. That it is ready goes to `changed`."""
+        taken = set(self.names)
+        name = next(name for number in count(1) if (name := f"local-{number}") not in taken)
+        keeper = _Keeper(name, self)
+        self._keepers.append(keeper)
+        keeper.start()
+        return name
+
+    async def remove(self, worker_id: str) -> None:
+        """End one for good; its id may be given to another. Nothing if there is none."""
+        for keeper in [keeper for keeper in self._keepers if keeper.worker_id == worker_id]:
+            await keeper.close()
+            self._keepers.remove(keeper)
 
     async def close(self) -> None:
         """End them all: at once, and by force after 3 s."""

@@ -1,6 +1,6 @@
 """How long a plan will take, from how long the same work took before."""
 
-from nadg_kernel.estimates.making import Estimate, code_digest, estimate
+from nadg_kernel.estimates.making import Estimate, code_digest, estimate, shard_count
 from nadg_kernel.estimates.past import earlier
 
-__all__ = ["Estimate", "code_digest", "earlier", "estimate"]
+__all__ = ["Estimate", "code_digest", "earlier", "estimate", "shard_count"]

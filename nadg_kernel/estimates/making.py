@@ -55,7 +55,7 @@ def estimate(plan: Plan, past: Iterable[Mapping[str, Any]] | Any, workers: Seque
     pools = _pools(past)
     found = {item.id: _match(item, pools) for item in plan.subtasks}
     seconds = {name: None if hit is None else median(hit[1]) for name, hit in found.items()}
-    shards = {item.id: _shards(plan, item) for item in plan.subtasks}
+    shards = {item.id: shard_count(plan, item) for item in plan.subtasks}
     basis = _basis({name: hit for name, hit in found.items() if hit is not None}, len(plan))
     total, why = _total(plan, seconds, shards, workers)
     return Estimate(seconds=seconds, shards=shards, total=total, basis="; ".join(filter(None, (basis, why))))
@@ -92,7 +92,7 @@ def _match(subtask: Subtask, pools: Mapping[tuple[str, str], list[float]]) -> tu
     return None
 
 
-def _shards(plan: Plan, subtask: Subtask) -> int | None:
+def shard_count(plan: Plan, subtask: Subtask) -> int | None:
     """How many shards a subtask will have, where the plan and the size of its data say so."""
     over = subtask.map
     if over is None:

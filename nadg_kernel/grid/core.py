@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nadg_kernel.advice import Advice, chosen
 from nadg_kernel.attachments import attach_all, needed
+from nadg_kernel.autoscaling import Autoscale, Autoscaler
 from nadg_kernel.deploy.access import SpaceAccess
 from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlannerError, PlanNotApproved, RunNotFound
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.grid.frames import Frames
 from nadg_kernel.grid.planning import Planning
+from nadg_kernel.grid.scaling import HubHost
 from nadg_kernel.grid.workforce import Workforce
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import EventType, Plan
@@ -35,16 +37,17 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from nadg_kernel.budget import Budget
     from nadg_kernel.planners.base import Planner
     from nadg_kernel.stores.replica import ReplicaState
-    from nadg_kernel.budget import Budget
 
 
 class Grid(Planning, Workforce, Frames):
     """Plans, workers, runs and their history.
 
     Without keys: recipes, local workers and SQLite. `planner` is a name or an object with `draft`; `local_workers` how
-    many to start here; `home` where journal, blobs and plans are kept. Everything else comes from the environment.
+    many to start here; `home` where journal, blobs and plans are kept; `autoscale` how many workers there may be at
+    most (see `autoscale`; off without). Everything else comes from the environment.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Grid(Planning, Workforce, Frames):
         local_workers: int | None = None,
         home: str | Path | None = None,
         settings: Settings | None = None,
+        autoscale: Autoscale | int | None = None,
     ) -> None:
         """Open the store and begin to start the workers. Raises SettingsError or StoreError."""
         self.settings = settings or load_settings()
@@ -81,11 +85,15 @@ class Grid(Planning, Workforce, Frames):
             secret=self.settings.grid_secret,
             spaces=spaces,
         )
+        host = HubHost(self.settings) if self.settings.hf_token else None
+        self._autoscaler = Autoscaler(self._fleet, lambda: tuple(self.runs_here.values()), host=lambda: host)
         self._advice = Advice(settings=self.settings, loop=self.loop, fleet=self._fleet, blobs=self.blobs)
         self._advice.previewing = partial(_previewed, weakref.ref(self))
         try:
             self.loop.run(self.store.open())
             self.loop.spawn(self._fleet.start())
+            if autoscale is not None:
+                self.autoscale(autoscale)
             if retention is not None:
                 self.loop.spawn(self._retain(retention))
         except BaseException:
@@ -243,6 +251,7 @@ class Grid(Planning, Workforce, Frames):
             run.on_store("Supabase", "" if state.ok else state.reason, state.caught_up)
 
     async def _close(self) -> None:
+        self._autoscaler.close()
         for run in self.runs_here.values():
             await run.detach()
         await self._fleet.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.attachments import attach_all
-from nadg_kernel.grid.base import GridBase
+from nadg_kernel.grid.scaling import Scaling
 from nadg_kernel.planners.recipes import suggest
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nadg_kernel.run import Run
 
 
-class Planning(GridBase):
+class Planning(Scaling):
     """The part of the Grid that asks planners."""
 
     def plan(
@@ -50,7 +50,9 @@ class Planning(GridBase):
         samples: Samples = 0,
     ) -> Future[Plan]:
         """`plan` without waiting: `tell` hears of the progress, on the loop's thread."""
-        return self._advice.draft(planner or self.planner, command, data, tell, samples)
+        future = self._advice.draft(planner or self.planner, command, data, tell, samples)
+        future.add_done_callback(self._drafted)
+        return future
 
     def revise(self, plan: Plan, words: str = "", subtask: str | None = None, *, answer: str | None = None) -> Proposal:
         """Changes to a plan as asked for in words; nothing is changed until you take `.plan` of what this gives.
@@ -59,7 +61,7 @@ class Planning(GridBase):
         """
         return self._advice.revise(self.planner, plan, words, subtask, answer)
 
-    def repair(self, run: Run, subtask: str) -> Proposal:
+    def repair(self, run: Run, subtask: str, *, answer: str | None = None) -> Proposal:
         """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
 
         `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. Raises PlannerError.
@@ -88,6 +90,8 @@ class Planning(GridBase):
 
     def prompt_preview(
         self,
+        run: Run | None = None,
+        subtask: str | None = None,
         command: str = "",
         data: Mapping[str, object] | None = None,
         *,
@@ -120,7 +124,9 @@ class Planning(GridBase):
 
     def paste(self, answer: str, command: str, data: Mapping[str, object] | None = None) -> Plan:
         """The draft of a chat's answer to `prompt`, with its problems. Raises PlannerError where no plan is in it."""
-        return self._advice.paste(answer, command, data)
+        plan = self._advice.paste(answer, command, data)
+        self.loop.call(self._wake_for, plan)
+        return plan
 
     def check(self, plan: Plan, data: Mapping[str, object] | None = None) -> Plan:
         """The same plan, checked against the workers as they are now and against this data."""

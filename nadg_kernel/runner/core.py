@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class Runner:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         seed: int | None = None,
         policy: RetryPolicy | None = None,
+        estimates: Mapping[str, float] | None = None,
         heartbeat_s: float = HEARTBEAT_S,
         kill_s: float = KILL_S,
     ) -> None:
@@ -69,7 +70,8 @@ class Runner:
 
         `data` maps names to ValueRefs as dicts, their blobs kept already; `files` a relative path to (sha256, size).
         With `epoch` None the run is created in the store; with an epoch (from `store.claim`) and the `history` that
-        the store gives, it is resumed. Raises PlanNotApproved for a draft that is no rehearsal.
+        the store gives, it is resumed. `estimates` are expected seconds by subtask id, where they are known. Raises
+        PlanNotApproved for a draft that is no rehearsal.
         """
         if not plan.approved and not rehearsal:
             raise PlanNotApproved(plan.command)
@@ -80,7 +82,7 @@ class Runner:
         self._heartbeat_s = heartbeat_s
         self._journal = Journal(store, run_id, clock, listener)
         self._journal.epoch = epoch or 0
-        self._scheduler = Scheduler(plan, seed=seed, policy=policy, requires=needs)
+        self._scheduler = Scheduler(plan, seed=seed, policy=policy, estimates=estimates, requires=needs)
         self._inputs = Inputs(data, blobs)
         about = {"owner": owner.to_json(), "rehearsal": rehearsal}
         self._ledger = Ledger(plan, self._journal, self._scheduler, self._inputs, about)
@@ -121,6 +123,14 @@ class Runner:
     def waiting_for(self, subtask: str) -> str:
         """Why a subtask does not run now, for a person; empty if it runs or is over."""
         return self._scheduler.waiting_for(subtask)
+
+    def backlog(self) -> dict[frozenset[str], int]:
+        """Shards that only want for a place, by the labels that a worker must offer; none while nobody drives it."""
+        return self._scheduler.backlog() if self._driving else {}
+
+    def busy(self) -> Counter[str]:
+        """How many of its attempts each worker carries now."""
+        return Counter(worker for _, worker in self._scheduler.attempts().values()) if self._driving else Counter()
 
     def note_store(self, store: str, reason: str, caught_up: int = 0) -> None:
         """Journal that a replica of the store is away (`reason`), or that it has caught up with so many events."""

@@ -57,9 +57,10 @@ class Scheduler:
         estimates: Mapping[str, float] | None = None,
         requires: Callable[[Subtask], frozenset[str]] = labels_needed,
     ) -> None:
-        """Read an approved plan. `estimates` are expected seconds by subtask id (1 by default) for the longest path.
+        """Read an approved plan. `estimates` are expected seconds by subtask id, for the longest path.
 
-        Raises ValueError for a plan with a cycle or a dependency that does not exist.
+        Those that are not known count as the mean of those that are. Raises ValueError for a plan with a cycle or a
+        dependency that does not exist.
         """
         self.policy = policy or RetryPolicy()
         self._random = Random(seed)  # noqa: S311 - jitter, not a secret
@@ -135,6 +136,16 @@ class Scheduler:
             name: (Shard(attempt.record.task.subtask.id, attempt.record.number), attempt.worker.id)
             for name, attempt in self._attempts.items()
         }
+
+    def backlog(self) -> dict[frozenset[str], int]:
+        """Shards that only want for a place, by the labels that a worker must offer. Costs a look at every subtask."""
+        out: dict[frozenset[str], int] = {}
+        for task in self._life.tasks.values():
+            if task.final is None and task.open and not task.hold and task.stop is None:
+                waiting = task.unsettled - task.running
+                if waiting > 0:
+                    out[task.queue.needs] = out.get(task.queue.needs, 0) + waiting
+        return out
 
     def waiting_for(self, subtask: str) -> str:
         """Why a subtask does not run now, for a person; empty if it runs or is over. Raises KeyError if unknown."""

@@ -244,9 +244,10 @@ def link(
     _link_children(tasks)
     ordered = _in_order(tasks)
     ranks: dict[Rank, Rank] = {}
+    unknown = sum(estimates.values()) / len(estimates) if estimates else 1.0  # beside known ones, neither short nor long
     for task in reversed(ordered):
         after = -min([tasks[name].rank[1] for name in task.children], default=0.0)
-        rank = (-task.subtask.priority, -(estimates.get(task.subtask.id, 1.0) + after))
+        rank = (-task.subtask.priority, -(estimates.get(task.subtask.id, unknown) + after))
         task.rank = ranks.setdefault(rank, rank)
     return {task.subtask.id: task for task in ordered}
 
