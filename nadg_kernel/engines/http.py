@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 _CANCEL_TRIES = 4
 _CANCEL_ANSWER_BYTES = 256 * MB
 _WAKE_TIMEOUT_S = 60.0
-
-
 CLOSELY_S = 180.0
 """How long a host may take to start a worker that was visited."""
+
+
 class _Worker:
     """One worker under watch. `link` is None once it is gone."""
 
@@ -39,10 +39,10 @@ class _Worker:
         self.link = None if client is None else Link(client=client, uploads=Uploads())
         self.look_now = asyncio.Event()
         self.failures = 0
-        self.task: asyncio.Task[None] | None = None
-
         self.closely_until = 0.0
         """Until when a worker that was woken is looked at often, whatever its host says."""
+        self.task: asyncio.Task[None] | None = None
+
 
 class HttpEngine:
     """Runs attempts on registered and local workers. All methods belong to one event loop.
@@ -164,6 +164,10 @@ class HttpEngine:
         worker = self._workers.get(worker_id)
         if worker is None or worker.link is None or worker.state.health is WorkerHealth.READY:
             return
+        worker.closely_until = time.monotonic() + CLOSELY_S
+        if worker.state.health is WorkerHealth.ASLEEP:
+            worker.state = looks.waking(worker.state)
+            self._tell(worker)
         try:
             async with asyncio.timeout(_WAKE_TIMEOUT_S):
                 await worker.link.client.visit()
@@ -171,10 +175,6 @@ class HttpEngine:
             pass  # its health, looked at next, says what came of it
         worker.failures = 0
         worker.look_now.set()
-        worker.closely_until = time.monotonic() + CLOSELY_S
-        if worker.state.health is WorkerHealth.ASLEEP:
-            worker.state = looks.waking(worker.state)
-            self._tell(worker)
 
     async def close(self) -> None:
         """Stop watching and release the connections. Attempts go on where they run."""
