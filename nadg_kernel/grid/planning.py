@@ -61,7 +61,7 @@ class Planning(Scaling):
         """
         return self._advice.revise(self.planner, plan, words, subtask, answer)
 
-    def repair(self, run: Run, subtask: str, *, answer: str | None = None) -> Proposal:
+    def repair(self, run: Run, subtask: str) -> Proposal:
         """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
 
         `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. Raises PlannerError.
@@ -90,8 +90,6 @@ class Planning(Scaling):
 
     def prompt_preview(
         self,
-        run: Run | None = None,
-        subtask: str | None = None,
         command: str = "",
         data: Mapping[str, object] | None = None,
         *,
