@@ -25,6 +25,8 @@ BLUE, GREEN, ORANGE, RED, PINK, SKY, GREY = (
 TEXT = "#767676"
 """Grey that keeps its contrast on white and on JupyterLab's dark background."""
 LINE = "rgba(128, 128, 128, 0.25)"
+NOW_SHARE = 0.05
+"""How long the last known state is drawn where nobody says until when, as a share of the time before."""
 MOST_BARS = 2_000
 """A timeline of more attempts shows the newest ones and says so."""
 
@@ -52,6 +54,9 @@ _LINES = (BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY)
 
 def worker_states(health: pd.DataFrame, until: datetime | None = None) -> go.Figure:
     """Which state each worker was in, over time."""
+    if until is None and len(health):  # else the state that each is in now would have no length
+        first, last = health["at"].min(), health["at"].max()
+        until = last + max((last - first) * NOW_SHARE, pd.Timedelta(seconds=1))
     spans = analytics.worker_states(health, until)
     if spans.empty:
         return empty("Status of workers", "No worker has been seen yet: run something, or ping the workers.")
@@ -322,7 +327,7 @@ def _figure(title: str, height: int = 360, *, x: str = "", y: str = "") -> go.Fi
         "template": "none",
     }
     figure = go.Figure(layout=layout)
-    axis = {"gridcolor": LINE, "zerolinecolor": LINE, "linecolor": LINE, "automargin": True}
+    axis = {"gridcolor": LINE, "zerolinecolor": LINE, "linecolor": LINE, "tickcolor": LINE, "automargin": True}
     figure.update_xaxes(**axis, title={"text": x})
     figure.update_yaxes(**axis, title={"text": y})
     return figure

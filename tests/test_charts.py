@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from nadg_kernel import charts
@@ -50,6 +51,22 @@ def drawn(function, takes, frames):
     return figure
 
 
+def something_to_see(figure):
+    """Every trace has marks with numbers behind them, and some mark has a size."""
+    if not figure.data:
+        return False
+    sizes = []
+    for trace in figure.data:
+        values = {"heatmap": trace.z if trace.type == "heatmap" else None, "scatter": trace.y}.get(trace.type)
+        if trace.type == "bar":
+            values = trace.x if trace.orientation == "h" else trace.y
+        numbers = np.asarray(values, dtype="float64").ravel()
+        if not len(numbers) or np.isnan(numbers).all():
+            return False
+        sizes.append(np.nanmax(np.abs(numbers)))
+    return max(sizes) > 0
+
+
 def test_every_public_figure_is_tested():
     public = {name for name, item in vars(charts).items() if callable(item) and item.__module__ == charts.__name__}
     assert {name for name in public if not name.startswith("_")} == {f.__name__ for f, _ in FIGURES} | {"empty"}
@@ -58,9 +75,8 @@ def test_every_public_figure_is_tested():
 @EVERY
 def test_with_data(function, takes, full):
     figure = drawn(function, takes, full)
-    assert len(figure.data) > 0
+    assert something_to_see(figure)
     assert len(figure.layout.annotations) == 0
-    assert all(len(trace.y) > 0 for trace in figure.data)
 
 
 @EVERY
@@ -110,6 +126,23 @@ def test_a_long_timeline_says_what_it_leaves_out(full, monkeypatch):
     figure = charts.timeline(full.attempts)
     assert "newest 2 of 5" in figure.layout.title.text
     assert sum(len(trace.y) for trace in figure.data) == 2
+
+
+def test_the_state_that_a_worker_is_in_now_is_seen(full):
+    figure = charts.worker_states(full.health)
+    drawn = {trace.name: list(trace.x) for trace in figure.data}
+    assert set(drawn) == {"busy", "offline", "asleep"}
+    assert min(length for lengths in drawn.values() for length in lengths) >= 1000
+
+
+@EVERY
+def test_a_figure_of_good_data_that_draws_nothing_is_found(function, takes, full):
+    """`something_to_see` is what the tests above go by: it tells a figure from an emptied one."""
+    figure = drawn(function, takes, full)
+    assert something_to_see(figure)
+    for trace in figure.data:
+        trace.update({name: [] if trace[name] is not None else None for name in ("x", "y", "z") if name in trace})
+    assert not something_to_see(figure)
 
 
 def test_spans_have_the_length_that_they_took(full):

@@ -98,6 +98,19 @@ async def test_charts_show_the_tables_of_other_subtasks():
     assert bars["y"] == pytest.approx(list(out["group"].result["rating_mean"]))
 
 
+async def test_figures_stand_on_light_and_dark_pages():
+    """No background of their own, and no text or line that one of both would hide."""
+    out = await ran("Monthly rating, correlation of the numeric columns, then charts", reviews=sample_reviews())
+    figures = [item for done in out.values() for item in done.displays if type(item).__module__.startswith("plotly.")]
+    assert len(figures) >= 4
+    for figure in figures:
+        layout = figure.layout
+        assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert layout.font.color == "#767676"
+        assert layout.xaxis.gridcolor == layout.yaxis.linecolor == "rgba(128,128,128,0.25)"
+        assert layout.title.text
+
+
 async def test_outliers_of_sensors():
     frame = sensors()
     out = await ran("Find outliers in temperature and chart them", readings=frame)

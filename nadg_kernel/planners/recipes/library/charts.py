@@ -28,10 +28,12 @@ COLORS = {"positive": "#2a9d8f", "neutral": "#8d99ae", "negative": "#d1495b"}
 # include: as_time
 
 
+# include: look
+
+
 def titled(figure, title, x="", y=""):
-    figure.update_layout(title=title, xaxis_title=x, yaxis_title=y, template="plotly_white", height=380)
-    figure.update_layout(margin={"l": 60, "r": 20, "t": 60, "b": 50})
-    return figure
+    figure.update_layout(xaxis_title=x, yaxis_title=y, margin={"l": 60, "r": 20, "t": 60, "b": 50})
+    return look(figure, title)
 
 
 def bars(names, values, **options):

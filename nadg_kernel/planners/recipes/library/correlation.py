@@ -22,6 +22,9 @@ METHOD = "pearson"  # pearson or kendall
 # include: as_frame
 
 
+# include: look
+
+
 frame = as_frame(inputs["SOURCE"])
 numbers = frame[NUMBERS].apply(pd.to_numeric, errors="coerce").astype("float64")
 matrix = numbers.corr(method=METHOD)
@@ -29,7 +32,6 @@ cells = [[None if pd.isna(value) else round(float(value), 4) for value in row] f
 figure = go.Figure(
     go.Heatmap(z=cells, x=NUMBERS, y=NUMBERS, zmin=-1, zmax=1, colorscale="RdBu", text=cells, texttemplate="%{text}")
 )
-figure.update_layout(title="Correlation", template="plotly_white", height=420)
 result = matrix.rename_axis("column").reset_index()
-display(figure)
+display(look(figure, "Correlation", height=420))
 display(result)

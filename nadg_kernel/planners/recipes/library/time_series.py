@@ -48,6 +48,9 @@ STARTS = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "y
 # include: as_time
 
 
+# include: look
+
+
 frame = as_frame(inputs["SOURCE"])
 when = as_time(frame[DATE]).dt.tz_localize(None)
 frame = frame.assign(_when=when)[when.notna()]
@@ -68,6 +71,5 @@ figure = go.Figure()
 for name, part in result.groupby(names, sort=False):
     values = [None if pd.isna(value) else float(value) for value in part[shown]]
     figure.add_scatter(x=part["period"].astype(str).tolist(), y=values, name=str(name), mode="lines+markers")
-figure.update_layout(title=f"{shown} per {EVERY}", template="plotly_white", height=380)
-display(figure)
+display(look(figure, f"{shown} per {EVERY}"))
 display(result)
