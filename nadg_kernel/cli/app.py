@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from nadg_kernel import __version__
+from nadg_kernel.cli import operate, spaces
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import error_line, prepare_streams
-from nadg_kernel.cli.operate import add_to
 from nadg_kernel.errors import NadgError
 
 app = typer.Typer(
@@ -205,4 +205,5 @@ def history_command(
     return history(limit=limit, state=state, worker=worker, text=text, as_json=as_json)
 
 
-add_to(app)
+operate.add_to(app)
+spaces.add_to(app)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from nadg_kernel.settings import Secret, Settings
 
+WORKER_ID = "WORKER_ID"
+"""A variable that every Space deployed from here has: what tells a worker from a Space that is something else."""
+UPLOADED = frozenset({"main.py", "wire.py", "sandbox/zygote.py"})
+"""What shows a worker that was uploaded by hand."""
 HUB = "https://huggingface.co"
 COMING = frozenset({"BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING"})
 """Stages that end by themselves. A stage is the server's word: others than those named here are waited for too."""
@@ -195,6 +199,11 @@ class Hub:
         return in_words(name or "the token in HF_TOKEN", doing, self.token, self.endpoint)
 
 
+def is_worker(hub: Hub, space: Space) -> bool:
+    """Whether a Space is a NADG worker: deployed from here, or uploaded by hand."""
+    return set(space.files) >= UPLOADED or WORKER_ID in hub.variables(space.name)
+
+
 def wake(space: str, settings: Settings | None = None) -> None:
     """Start a registered Space unless it runs or is on its way. Blocks while the Hub answers. Raises DeployError."""
     hub = Hub.of(settings)
@@ -204,5 +213,9 @@ def wake(space: str, settings: Settings | None = None) -> None:
 
 
 def pause(space: str, settings: Settings | None = None) -> None:
-    """Pause a registered Space. Blocks while the Hub answers. Raises DeployError."""
-    Hub.of(settings).pause(checked_name(space))
+    """Pause a worker's Space, and none that is something else. Blocks while the Hub answers. Raises DeployError."""
+    hub, name = Hub.of(settings), checked_name(space)
+    found = hub.space(name)
+    if found is None or not is_worker(hub, found):
+        raise DeployError(f"there is no worker {name} on the Hub that the token in HF_TOKEN can see: nothing is paused")
+    hub.pause(name)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nadg_kernel.loop import BackgroundLoop
     from nadg_kernel.planners.base import Planner
     from nadg_kernel.registry import Registry
+    from nadg_kernel.settings import Settings
     from nadg_kernel.stores.blobs import BlobStore
     from nadg_kernel.stores.replica import ReplicatedStore
     from nadg_kernel.stores.sqlite import SqliteStore
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class GridBase:
     """The attributes that `Grid.__init__` sets, and how background errors reach the person."""
 
+    settings: Settings
     loop: BackgroundLoop
     store: SqliteStore | ReplicatedStore
     registry: Registry

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nadg_kernel import history
 from nadg_kernel.advice import READY_S
-from nadg_kernel.grid.base import GridBase
+from nadg_kernel.grid.spaces import Spaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nadg_kernel.settings import Secret
 
 
-class Workforce(GridBase):
+class Workforce(Spaces):
     """The part of the Grid that is about workers."""
 
     def worker_states(self) -> tuple[WorkerState, ...]:
