@@ -57,6 +57,20 @@ def shape(value: object) -> str:
     return kind
 
 
+def result_shapes(run: Run) -> str:
+    """One line per subtask that succeeded: what its result is; never its values."""
+    lines = []
+    for name, item in run.progress.subtasks.items():
+        if not item.state.good:
+            continue
+        try:
+            told = shape(run[name].value)
+        except (NadgError, KeyError, ValueDecodingError) as error:
+            told = f"it cannot be read here: {error}"
+        lines.append(f"{name}: {told}")
+    return "\n".join(lines)
+
+
 def result_text(run: Run, subtask: str) -> str:
     """A subtask's state and what it gave, as plain text: of a table its first rows."""
     view = run[subtask]

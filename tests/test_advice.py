@@ -189,9 +189,66 @@ def test_a_failing_run_is_repaired_and_only_its_branch_runs_again(working, model
     shown = working.prompt_preview(run=run)
     model.answer = "# Six stars\n\nTwo rows."
     assert working.report(run) == "# Six stars\n\nTwo rows.\n"
-    assert shown.steps[0].text == model.prompts[-1]
+    assert shown.steps[0].text == model.prompts[-1] == working.prompt(run=run)
+    assert "results as text" in shown.line
     assert "6 stars" in model.prompts[-1]
     assert "(succeeded)" in model.prompts[-1]
+
+
+@pytest.fixture(scope="module")
+def half(working):
+    """A run of which one of two branches failed."""
+    plan = Plan(command="halves").add(id="rows", code="result = [3, 4]")
+    plan = plan.add(id="bad", code='result = inputs["rows"] / 2', depends_on=["rows"])
+    return working.run(plan.approve(), show=False).wait(60)
+
+
+@pytest.mark.parametrize("by", ["model", "chat"])
+def test_a_follow_up_goes_on_from_what_is_there(working, model, half, by):
+    words, code = "add them up", f'result = sum(inputs["rows"])  # {by}'
+    answer = {
+        "why": "as asked",
+        "changes": [
+            {"action": "add", "id": f"sum_{by}", "code": code, "depends_on": ["rows"]},
+            {"action": "edit", "id": "rows", "code": "result = []"},
+        ],
+    }
+    shown = working.prompt_preview(words, run=half)
+    text = working.prompt(words, run=half)
+    assert shown.steps[0].text == text
+    assert "the shape of the results" in shown.line
+    assert "rows: list of 2 (int)" in text
+    assert "they are done: rows" in text
+    if by == "model":
+        model.answer = answer
+        found = working.follow_up(half, words)
+        assert model.prompts[-1] == text
+    else:
+        found = working.follow_up(half, words, answer=json.dumps(answer))
+    assert found.notes == ("rows stays as it is",)
+    assert found.changed == {f"sum_{by}"}
+    assert "no problems" not in working.prompt(words, run=half, answer=RUBBISH)
+    before = len(working.attempts(run=half.id))
+    half.revise(found.plan.approve())
+    half.wait(60)
+    assert half[f"sum_{by}"].value == 7
+    assert len(working.attempts(run=half.id)) == before + 1
+    with pytest.raises(PlannerError, match="what should come next"):
+        working.follow_up(half, " ")
+
+
+def test_a_repair_through_a_chat(working, half):
+    text = working.prompt(run=half, subtask="bad")
+    assert "TypeError" in text
+    assert "rows: list of 2 (int)" in text
+    assert "the traceback" in working.prompt_preview(run=half, subtask="bad").line
+    found = working.repair(half, "bad", answer=json.dumps(edits({"id": "bad", "code": 'result = len(inputs["rows"])'})))
+    assert found.changed == {"bad"}
+    half.revise(found.plan.approve())
+    assert half.wait(60).ok
+    assert half["bad"].value == 2
+    with pytest.raises(PlannerError, match="nothing failed"):
+        working.prompt(run=half, subtask="bad")
 
 
 def test_a_report_needs_a_model(working, monkeypatch):

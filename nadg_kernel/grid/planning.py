@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.advice.changes import follow_up, repair, revision
+from nadg_kernel.advice.core import change_of
 from nadg_kernel.attachments import attach_all
 from nadg_kernel.grid.scaling import Scaling
 from nadg_kernel.planners.recipes import suggest
@@ -59,14 +61,23 @@ class Planning(Scaling):
 
         With `subtask` all others stay. `answer` is a chat's, to `prompt(words, plan=plan)`. Raises PlannerError.
         """
-        return self._advice.revise(self.planner, plan, words, subtask, answer)
+        return self._advice.change(self.planner, revision(plan, words, subtask), answer)
 
-    def repair(self, run: Run, subtask: str) -> Proposal:
+    def repair(self, run: Run, subtask: str, *, answer: str | None = None) -> Proposal:
         """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
 
-        `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. Raises PlannerError.
+        `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. `answer` is a chat's, to
+        `prompt(run=run, subtask=subtask)`. Raises PlannerError.
         """
-        return self._advice.repair(self.planner, run, subtask)
+        return self._advice.change(self.planner, repair(run, subtask), answer)
+
+    def follow_up(self, run: Run, words: str, *, answer: str | None = None) -> Proposal:
+        """More work over what a run gave, as asked for in words; what succeeded stays as it is.
+
+        The planner sees what the results are, not their values. `run.revise(proposal.plan.approve())` takes it: only
+        what is new or changed runs. `answer` is a chat's, to `prompt(words, run=run)`. Raises PlannerError.
+        """
+        return self._advice.change(self.planner, follow_up(run, words), answer)
 
     def report(self, run: Run) -> str:
         """A report over a run in Markdown. Sends its results as text, of tables the first rows. Raises PlannerError."""
@@ -74,19 +85,26 @@ class Planning(Scaling):
 
     def prompt(
         self,
-        command: str,
+        command: str = "",
         data: Mapping[str, object] | None = None,
         *,
         planner: str | Planner | None = None,
         plan: Plan | None = None,
+        run: Run | None = None,
+        subtask: str | None = None,
         answer: str | None = None,
         samples: Samples = 0,
     ) -> str:
         """Exactly what the planner would send first; of `planner="chat"`, or without a model, the text to `paste` for.
 
-        With `plan` the text for changes to it, with `answer` that for a second round after one that has problems.
+        With `plan` the text for changes to it; with `run` that for a `follow_up` in these words, for the `repair` of a
+        `subtask`, or without both for its `report`. With `answer` the text for a second round after it.
         """
-        return self._advice.prompt(planner or self.planner, command, data, plan, answer, samples)
+        if (change := change_of(command, plan, run, subtask)) is not None:
+            return self._advice.change_prompt(change, answer)
+        if run is not None:
+            return self._advice.preview_report(self.planner, run).steps[0].text
+        return self._advice.prompt(planner or self.planner, command, data, answer, samples)
 
     def prompt_preview(
         self,
@@ -101,13 +119,13 @@ class Planning(Scaling):
     ) -> Preview:
         """What would be sent, step by step, and what of your data is in it; nothing is sent by this.
 
-        For a draft of the command; with `plan` for `revise` in these words; with `run` for its `report`, and with
-        `subtask` too for its `repair`. Raises PlannerError or DataError.
+        For a draft of the command, or of `plan`, `run` and `subtask` for what `prompt` says. Raises PlannerError or
+        DataError.
         """
+        if (change := change_of(command, plan, run, subtask)) is not None:
+            return self._advice.preview_change(self.planner, change)
         if run is not None:
-            return self._advice.preview_of_run(self.planner, run, subtask)
-        if plan is not None:
-            return self._advice.preview_change(self.planner, plan, command)
+            return self._advice.preview_report(self.planner, run)
         return self._advice.preview(planner or self.planner, command, data, samples)
 
     def estimate(self, plan: Plan, data: Mapping[str, object] | None = None) -> Cost:

@@ -105,17 +105,19 @@ class ChatPlanner:
         raw, _ = answering.read_object(answer)
         return propose(plan, raw, frozen=frozen, by=self.name)
 
-    def change_again(self, answer: str, plan: Plan, request: str, briefing: Briefing) -> str:
+    def change_again(
+        self, answer: str, plan: Plan, request: str, briefing: Briefing, frozen: Collection[str] = ()
+    ) -> str:
         """The text to copy for a second round after an answer to `change_prompt`. PlannerError: no problems in it."""
         if not answer.strip():
             raise PlannerError("nothing was pasted: copy the prompt into a chat and give its whole answer here")
         try:
-            problems = new_problems(self.read_changes(answer, plan))
+            problems = new_problems(self.read_changes(answer, plan, frozen))
         except PlannerError as error:
             problems = [str(error)]
         if not problems:
             raise PlannerError("this answer has no problems: take it, there is nothing to ask again")
-        return self._again(self.change_prompt(plan, request, briefing), answer, problems)
+        return self._again(self.change_prompt(plan, request, briefing, frozen), answer, problems)
 
     @staticmethod
     def _again(request: str, answer: str, problems: list[str]) -> str:

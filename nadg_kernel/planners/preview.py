@@ -73,6 +73,8 @@ class Preview:
     model: str = ""
     steps: tuple[PromptStep, ...] = ()
     data: tuple[SentData, ...] = ()
+    holds: str = "your command and the shape of your data"
+    """What the texts hold, in words."""
     known: bool = True
     """False: a planner of another package that does not say what it sends."""
 
@@ -98,11 +100,10 @@ class Preview:
             return f"The planner {self.planner} does not say what it sends"
         if self.model:
             rows = [item.name for item in self.data if item.sample]
-            with_rows = f"with sample rows of {', '.join(rows)}" if rows else "without rows of your data"
+            none = "; no rows" if self.data else ""
+            with_rows = f"; sample rows of {', '.join(rows)}" if rows else none
             first = self.steps[0].tokens if self.steps else 0
-            return (
-                f"Sent to {self.model}: your command and the shape of your data, {with_rows} (about {first:,} tokens)"
-            )
+            return f"Sent to {self.model}: {self.holds}{with_rows} (about {first:,} tokens)"
         if self.steps:
             return f"Nothing is sent: the text is for you to copy (about {self.steps[0].tokens:,} tokens)"
         return f"Nothing is sent: the planner {self.planner} works on this machine"

@@ -144,6 +144,15 @@ def repair_request(subtask: Subtask, error: str, shapes: str) -> str:
     )
 
 
+def follow_up_request(words: str, shapes: str) -> str:
+    """What is asked after a run: the person's words, and what the finished subtasks gave."""
+    return (
+        f"{_capped(words, _COMMAND_CHARACTERS)}\n"
+        "The plan ran. Add subtasks that read the results that are there; what failed may be changed.\n"
+        f"Results by subtask:\n{_capped(shapes or 'none', _ERROR_CHARACTERS)}"
+    )
+
+
 def report_prompt(plan: Plan, results: Mapping[str, str]) -> str:
     """What is sent to get a report; each result is capped so that one cannot push out the others."""
     share = max(500, _RESULT_CHARACTERS // max(1, len(results)))

@@ -52,7 +52,7 @@ def test_a_draft_sends_what_its_preview_shows(grid):
     assert [(item.name, item.columns, item.rows, item.sample) for item in shown.data] == [
         ("reviews", ("review", "stars"), 2, "")
     ]
-    assert "without rows" in shown.line
+    assert shown.line.startswith("Sent to scripted-model: your command and the shape of your data; no rows (about ")
     assert shown.tokens == sum(-(-len(step.text) // 4) for step in shown.steps)
     assert "samples" not in plan.planner
 
@@ -65,7 +65,7 @@ def test_rows_are_sent_only_by_permission(grid):
     assert all("zebra crossing,5" in text and "quartz" not in text for text in model.prompts[asked:])
     assert shown.steps[0].text == model.prompts[asked]
     assert shown.data[0].sample == "review,stars\nzebra crossing,5"
-    assert "sample rows of reviews" in shown.line
+    assert "; sample rows of reviews (about" in shown.line
     assert plan.planner["samples"] == ["reviews"]
     assert "zebra" in grid.prompt("Count", DATA, planner="chat", samples=1)
     with pytest.raises(DataError, match="no data 'others'"):
