@@ -40,6 +40,30 @@ def seconds_text(seconds: float | None) -> str:
     return f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
 
 
+def left_s(progress: RunProgress) -> float | None:
+    """Seconds that a run may still take; None where a part of it gives no hint.
+
+    What tells how far it is goes on at its pace; what has not begun is taken to last as long as those that are done did
+    on average. What is held is left out, for nobody knows when it is released.
+    """
+    if progress.state is not RunState.RUNNING or progress.last_at is None:
+        return None
+    times = [item.seconds for item in progress.subtasks.values() if item.seconds and item.state.good]
+    usual = sum(times) / len(times) if times else None
+    ends: dict[str, float] = {}
+    for name in progress.plan.order():
+        item = progress.subtasks[name]
+        if item.state.final or item.state is SubtaskState.HELD:
+            continue
+        spent = (progress.last_at - item.started_at).total_seconds() if item.started_at else 0.0
+        part = item.fraction if item.state is SubtaskState.RUNNING else None
+        own = spent * (1 - part) / part if part else None if usual is None else max(0.0, usual - spent)
+        if own is None:
+            return None
+        ends[name] = own + max((ends.get(need, 0.0) for need in progress.plan[name].depends_on), default=0.0)
+    return max(ends.values(), default=None)
+
+
 def summary_text(progress: RunProgress) -> str:
     """One line: x of n, failed, elapsed."""
     counts = progress.counts()
@@ -49,6 +73,8 @@ def summary_text(progress: RunProgress) -> str:
     parts += [f"{counts[state]} {state}" for state in named if counts.get(state)]
     if elapsed := seconds_text(progress.seconds):
         parts.append(elapsed)
+    if (left := left_s(progress)) is not None:
+        parts.append(f"about {seconds_text(left)} left")
     word = "rehearsal " if progress.rehearsal else ""
     reason = f" ({progress.reason})" if progress.reason else ""
     return f"{word}{progress.state}{reason}: " + ", ".join(parts)

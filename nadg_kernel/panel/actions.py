@@ -8,7 +8,17 @@ from typing import Any
 
 from nadg_kernel.engines.base import WorkerState
 from nadg_kernel.model import Plan
-from nadg_kernel.panel.records import Offer, PlanFile, ResultItem, RunSnapshot, Step, Suggestion
+from nadg_kernel.panel.records import (
+    Change,
+    Offer,
+    PlanFile,
+    ResultItem,
+    RunItem,
+    RunSnapshot,
+    Step,
+    Suggestion,
+    Trial,
+)
 
 
 class Action:
@@ -191,9 +201,10 @@ class Control(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Action):
-    """The grid took the plan; the run has an id."""
+    """The run that is looked at from now on: started, taken up again, or chosen among those of the background."""
 
     snapshot: RunSnapshot
+    plan: Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +231,18 @@ class ResultsRead(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryRead(Action):
-    """Past runs, one mapping each, newest first."""
+    """Past runs, one mapping each, newest first, and figures over them: title and MIME bundle."""
 
     rows: tuple[Mapping[str, Any], ...]
+    figures: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterHistory(Action):
+    """Show only a part of the history; an empty value does not filter."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,8 +260,201 @@ class Failed(Action):
     place: Step | None = None
     number: int | None = None
     starting: bool = False
+    asking: bool = False
+    """Whether it was the planner's changes that failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dismiss(Action):
     """The person has read the message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitAt(Action):
+    """Make two subtasks of one: the second begins at this line (from 1) of its code."""
+
+    subtask: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitShards(Action):
+    """Make a map of a subtask, over its first input, in so many shards."""
+
+    subtask: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeNext(Action):
+    """Make one subtask of this and the one behind it."""
+
+    subtask: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryOut(Action):
+    """Rehearse the plan, or one subtask and what it needs, on a few rows; `digest` is what the person saw."""
+
+    digest: str
+    subtask: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialChanged(Action):
+    """A rehearsal began (`trial`)."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEvent(Action):
+    """Something happened in the rehearsal."""
+
+    snapshot: RunSnapshot
+    estimate_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRead(Action):
+    """What the rehearsal gave, as plain text by subtask."""
+
+    run_id: str
+    previews: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseTrial(Action):
+    """Stop the rehearsal if it runs, and put it away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerQuestions(Action):
+    """Answer questions of the planner: question -> answer."""
+
+    answers: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskChange(Action):
+    """Ask the planner for changes in words, or read those of a chat (`answer`); with `subtask` to that one alone."""
+
+    words: str
+    subtask: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskRepair(Action):
+    """Ask the planner for a fix of a failed subtask of the run."""
+
+    subtask: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposed(Action):
+    """The planner's changes are here."""
+
+    number: int
+    change: Change
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeChange(Action):
+    """Take the proposed changes; `digest` is of the plan that the person saw proposed."""
+
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveChange(Action):
+    """Leave the proposed changes, or stop waiting for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakePrompt(Action):
+    """Show what would be sent to the planner: for a draft, or with `words` for changes."""
+
+    words: str = ""
+    command: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptMade(Action):
+    """The text that would be sent, or that any chat may be given."""
+
+    text: str
+    changes: bool = False
+    line: str = ""
+    """What is sent to whom, in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasteAnswer(Action):
+    """Read a chat's answer as a draft."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoOn(Action):
+    """Approve exactly the shown plan and go on with the run: what changed runs again, with all that needs it."""
+
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRun(Action):
+    """Edit a subtask of the run on the Review page, to go on with it afterwards."""
+
+    subtask: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsFound(Action):
+    """The runs of this grid, and those that nobody drives, newest first."""
+
+    items: tuple[RunItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowRun(Action):
+    """Look at another run; one that nobody drives is taken up again."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddWorker(Action):
+    """Register a worker by its URL."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveWorker(Action):
+    """Forget a registered worker."""
+
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ping(Action):
+    """Ask every registered worker now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetAnswered(Action):
+    """What came of adding, removing or asking workers, in words; beside the field where it was asked if refused."""
+
+    text: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimated(Action):
+    """What the plan with this digest will take, in words."""
+
+    digest: str
+    time: str
+    tokens: str

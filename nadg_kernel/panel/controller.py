@@ -6,8 +6,11 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nadg_kernel.errors import NadgError
+from nadg_kernel.model import RunState
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
+from nadg_kernel.panel.approval import USABLE
+from nadg_kernel.panel.doing_runs import run_item
 from nadg_kernel.panel.found import frames_in
 from nadg_kernel.panel.intents import parse
 from nadg_kernel.panel.live import snapshot
@@ -15,12 +18,14 @@ from nadg_kernel.panel.performer import Performer
 from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.reducer import reduce
 from nadg_kernel.panel.state import PanelState, selected_subtask
+from nadg_kernel.rehearsal import estimate_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nadg_kernel.grid import Grid
     from nadg_kernel.panel.actions import Action
+    from nadg_kernel.panel.records import RunItem, Trial
     from nadg_kernel.run import Run
 
 log = logging.getLogger(__name__)
@@ -49,25 +54,28 @@ class Controller:
 
     def __init__(self, grid: Grid, namespace: Mapping[str, Any], screen: Screen) -> None:
         """Nothing happens before `start`."""
-        self.state = PanelState()
+        self.state = PanelState(revises=hasattr(getattr(grid, "planner", None), "revise"))
         self.grid, self.namespace = grid, namespace
         self._screen = screen
-        self._performer = Performer(grid, namespace, answer=self.send, watch=self._watch)
+        self._performer = Performer(grid, namespace, self.send, self._watch, self._watch_trial)
         self._answers: list[dict[str, Any]] = []
-        self._stale = self._resting = self._run_stale = False
+        self._stale = self._resting = self._run_stale = self._trial_stale = False
         self._unsubscribe = [grid.on_workers(lambda workers: self._apply(a.WorkersChanged(workers=tuple(workers))))]
+        self._leave_run = self._leave_trial = _nothing
 
     def start(self) -> None:
         """Show the first state; look for workers, frames and saved plans."""
         self.send(a.WorkersChanged(workers=tuple(self.grid.worker_states())))
         self.send(a.Offered(offers=frames_in(self.namespace)))
         self._performer.perform(e.FindPlans())
+        self._performer.perform(e.FindRuns())
 
     def close(self) -> None:
         """Let go of the grid; a run under way goes on."""
-        for stop in self._unsubscribe:
+        for stop in (*self._unsubscribe, self._leave_run, self._leave_trial):
             stop()
         self._unsubscribe = []
+        self._leave_run = self._leave_trial = _nothing
         self._performer.close()
 
     def send(self, action: Action) -> None:
@@ -116,20 +124,41 @@ class Controller:
         """A view's sign of life, once a second: answer it, and use it to notice what nobody announces."""
         if self.state.step is Step.COMMAND:
             self._apply(a.Offered(offers=frames_in(self.namespace)))
-        run = self._performer.run
-        shown = self.state.run
+        run, shown = self._performer.runs.shown, self.state.run
         if run is not None and shown is not None and run.state is not shown.state:
             self._run_changed()
+        if self.state.step is Step.RUN:
+            self._apply(a.RunsFound(items=self._runs_now()))
         if message.get("rev") != self.state.revision and not self._stale:
             self._screen.resend()
         self._screen.reply({"op": "tock", "rev": self.state.revision})
+
+    def _runs_now(self) -> tuple[RunItem, ...]:
+        """The listed runs as they are now; new ones are found with the next look into the store."""
+        here = self.grid.runs_here
+        return tuple(run_item(here[item.run_id]) if item.run_id in here else item for item in self.state.runs)
 
     def _watch(self, run: Run) -> None:
         self.grid.loop.call(self._started, run)  # its progress changes there, and is only read there
 
     def _started(self, run: Run) -> None:
-        self._unsubscribe.append(run.subscribe(lambda _event: self._run_changed()))
-        self._apply(a.Started(snapshot=snapshot(run.id, run.progress, next(iter(run.plan.ids), None))))
+        self._leave_run()
+        self._leave_run = run.subscribe(lambda _event: self._run_changed())
+        shown = snapshot(run.id, run.progress, next(iter(run.plan.ids), None))
+        self._apply(a.Started(snapshot=shown, plan=run.plan))
+
+    def _watch_trial(self, run: Run, trial: Trial) -> None:
+        self.grid.loop.call(self._trial_started, run, trial)
+
+    def _trial_started(self, run: Run, trial: Trial) -> None:
+        self._leave_trial()
+        self._leave_trial = run.subscribe(lambda _event: self._trial_changed())
+        self._apply(a.TrialChanged(trial=trial))
+        self._trial_changed()
+
+    def _trial_changed(self) -> None:
+        self._trial_stale = True
+        self._changed()
 
     def _run_changed(self) -> None:
         self._run_stale = True
@@ -145,13 +174,14 @@ class Controller:
         rows = 0 if self.state.run is None else len(self.state.run.subtasks)
         self.grid.loop.later(PUSH_S * max(1.0, rows / PUSHED_ROWS), self._rested)
         self._look_at_run()
+        self._look_at_trial()
         self._stale = False
         answers, self._answers = self._answers, []
         self._screen.show(self.state, answers)
 
     def _look_at_run(self) -> None:
         """Take the run in as it is now, if it or the subtask that is looked at has changed."""
-        run, chosen = self._performer.run, selected_subtask(self.state)
+        run, chosen = self._performer.runs.shown, selected_subtask(self.state)
         if run is None or self.state.run is None or chosen is None:
             return
         elsewhere = self.state.step is Step.RUN and self.state.run.output.get("id") != chosen.id
@@ -159,10 +189,28 @@ class Controller:
             self._run_stale = False
             self._apply(a.RunEvent(snapshot=snapshot(run.id, run.progress, chosen.id)))
 
+    def _look_at_trial(self) -> None:
+        """The same for the rehearsal, and what it tells of the whole."""
+        run, trial, chosen = self._performer.runs.trial, self.state.trial, selected_subtask(self.state)
+        if run is None or trial is None or chosen is None:
+            return
+        elsewhere = self.state.step is Step.REVIEW and trial.snapshot.output.get("id") != chosen.id in run.plan.ids
+        if self._trial_stale or elsewhere:
+            self._trial_stale = False
+            now = snapshot(run.id, run.progress, chosen.id)
+            slots = sum(worker.capacity for worker in self.state.workers if worker.health in USABLE)
+            good = now.state is RunState.SUCCEEDED
+            estimate = estimate_s(run.progress, trial.full_rows, trial.rows, slots) if good else None
+            self._apply(a.TrialEvent(snapshot=now, estimate_s=estimate))
+
     def _rested(self) -> None:
         self._resting = False
         if self._stale:
             self._push()
+
+
+def _nothing() -> None:
+    """There is nothing to leave."""
 
 
 def _ours(error: Exception) -> str:

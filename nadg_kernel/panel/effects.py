@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nadg_kernel.model import Plan
@@ -82,7 +83,9 @@ class Steer(Effect):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadHistory(Effect):
-    """Read past runs from the store."""
+    """Read past runs from the store, as far as the filters let them through."""
+
+    filters: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +94,110 @@ class ReadResults(Effect):
 
     run_id: str
     wanted: tuple[ResultItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearse(Effect):
+    """Try a plan, or one subtask of it, on a few rows."""
+
+    plan: Plan
+    subtask: str | None
+    data: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopTrial(Effect):
+    """Cancel the rehearsal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadTrial(Effect):
+    """Read what the rehearsal gave."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskForChange(Effect):
+    """Ask the planner for changes to a plan, or read those of a chat's answer."""
+
+    number: int
+    plan: Plan
+    words: str
+    subtask: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskForRepair(Effect):
+    """Ask the planner to mend a subtask of the run."""
+
+    number: int
+    run_id: str
+    subtask: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritePrompt(Effect):
+    """Make the text that a planner is sent; with `plan` for changes to it."""
+
+    command: str
+    data: tuple[Offer, ...]
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadAnswer(Effect):
+    """Read a chat's answer as a draft."""
+
+    number: int
+    answer: str
+    command: str
+    data: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviseRun(Effect):
+    """Go on with a run after an approved change."""
+
+    run_id: str
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindRuns(Effect):
+    """Look for runs that can be looked at or taken up again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRun(Effect):
+    """Look at a run, or take it up again."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enlist(Effect):
+    """Register a worker."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dismissed(Effect):
+    """Forget a worker."""
+
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskWorkers(Effect):
+    """Ask every registered worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Effect):
+    """Say what running a plan will take."""
+
+    plan: Plan
+    data: tuple[Offer, ...]

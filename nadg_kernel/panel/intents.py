@@ -119,6 +119,34 @@ def _add(message: Mapping[str, Any]) -> Action:
     return a.AddSubtask(suggestion=None if place is None else int(place))
 
 
+def _text(message: Mapping[str, Any], name: str) -> str | None:
+    value = message.get(name)
+    return None if value is None else str(value)
+
+
+def _split(message: Mapping[str, Any]) -> Action:
+    subtask = str(message["subtask"])
+    if message.get("shards") is not None:
+        return a.SplitShards(subtask=subtask, count=_whole("number of shards", message["shards"]))
+    return a.SplitAt(subtask=subtask, line=_whole("line", message["line"]))
+
+
+def _whole(name: str, raw: Any) -> int:
+    text = str(raw).strip()
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:  # noqa: PLR2004 - nine digits are more than anyone needs
+        message = f"{name}: a whole number from 1, not {text[:40]!r}"
+        raise EditError(message)
+    return int(text)
+
+
+def _answers(message: Mapping[str, Any]) -> Action:
+    raw = message["answers"]
+    if not isinstance(raw, dict):
+        text = "answers belong to questions: reload the page"
+        raise EditError(text)
+    return a.AnswerQuestions(answers={str(question): str(answer) for question, answer in raw.items()})
+
+
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
     "step": _step,
     "draft": lambda m: a.Draft(command=None if m.get("command") is None else str(m["command"])),
@@ -132,6 +160,24 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
     "undo": lambda _: a.Undo(),
     "redo": lambda _: a.Redo(),
     "approve": lambda m: a.Approve(digest=str(m["digest"])),
+    "go_on": lambda m: a.GoOn(digest=str(m["digest"])),
+    "edit_run": lambda m: a.EditRun(subtask=str(m["subtask"])),
     "control": _control,
+    "split": _split,
+    "merge": lambda m: a.MergeNext(subtask=str(m["subtask"])),
+    "try": lambda m: a.TryOut(digest=str(m["digest"]), subtask=_text(m, "subtask")),
+    "close_trial": lambda _: a.CloseTrial(),
+    "answer": _answers,
+    "ask": lambda m: a.AskChange(
+        words=str(m.get("words") or ""), subtask=_text(m, "subtask"), answer=_text(m, "answer")
+    ),
+    "fix": lambda m: a.AskRepair(subtask=str(m["subtask"])),
+    "take": lambda m: a.TakeChange(digest=str(m["digest"])),
+    "leave": lambda _: a.LeaveChange(),
+    "prompt": lambda m: a.MakePrompt(words=str(m["words"])),
+    "run": lambda m: a.ShowRun(run_id=str(m["run"])),
+    "add_worker": lambda m: a.AddWorker(url=str(m["url"])),
+    "remove_worker": lambda m: a.RemoveWorker(worker=str(m["worker"])),
+    "ping": lambda _: a.Ping(),
     "dismiss": lambda _: a.Dismiss(),
 }

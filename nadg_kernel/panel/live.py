@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.display import clean_text
 from nadg_kernel.model import SubtaskState
 from nadg_kernel.panel.records import RunSnapshot
-from nadg_kernel.runview import ICONS, detail_text
+from nadg_kernel.runview import ICONS, detail_text, left_s
 
 if TYPE_CHECKING:
     from nadg_kernel.progress import RunProgress, SubtaskProgress
@@ -38,6 +38,7 @@ def snapshot(run_id: str, progress: RunProgress, shown: str | None = None) -> Ru
         revision=progress.revision,
         reason=clean_text(progress.reason, 500),
         elapsed_s=progress.seconds or 0.0,
+        left_s=left_s(progress),
         notice=clean_text(progress.store_notice, 500),
         subtasks={name: _row(item) for name, item in progress.subtasks.items()},
         output={} if chosen is None else _output(chosen),

@@ -12,19 +12,11 @@ from nadg_kernel.panel.view import STATE_TONES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from nadg_kernel.engines.base import WorkerState
-    from nadg_kernel.panel.records import ResultItem
+    from nadg_kernel.panel.records import ResultItem, RunItem
     from nadg_kernel.panel.state import PanelState
 
 CELL_CHARS = 200
 NOTHING = "<span class='nadg-dim'>It gave no result and printed nothing.</span>"
-_HEALTH_TONES = {
-    WorkerHealth.READY: "ok",
-    WorkerHealth.WAKING: "run",
-    WorkerHealth.ASLEEP: "",
-    WorkerHealth.REFUSING: "bad",
-    WorkerHealth.OFFLINE: "bad",
-}
 
 
 def status_html(state: PanelState, planner: str, store: str) -> str:
@@ -41,6 +33,16 @@ def status_html(state: PanelState, planner: str, store: str) -> str:
 def message_html(text: str) -> str:
     """What went wrong, where the person is; empty without a message."""
     return f"<div class='nadg-problem'>{escape(clean_text(text, 4_000))}</div>" if text else ""
+
+
+def dim_html(text: str) -> str:
+    """A remark; empty without one."""
+    return f"<span class='nadg-dim'>{_safe(text)}</span>" if text else ""
+
+
+def lost_html(item: RunItem) -> str:
+    """A run that nobody drives."""
+    return f"{_chip('interrupted', 'warn')} {_safe(item.text)}"
 
 
 def progress_html(drafting: str | None) -> str:
@@ -72,25 +74,6 @@ def result_head_html(item: ResultItem, number: int) -> str:
     )
 
 
-def workers_html(workers: Sequence[WorkerState]) -> str:
-    """One row per worker: state, load, latency, layers of its sandbox."""
-    if not workers:
-        return "<p class='nadg-dim'>There is no worker. <code>Grid()</code> starts two on this machine.</p>"
-    rows = [
-        [
-            f"<th scope='row'>{_safe(worker.worker_id)}</th>",
-            f"<td>{_chip(worker.health, _HEALTH_TONES[worker.health])}{_weak(worker)}</td>",
-            f"<td>{worker.running} of {worker.capacity}</td>",
-            f"<td>{'' if worker.latency_ms is None else f'{worker.latency_ms:.0f} ms'}</td>",
-            f"<td>{_safe(', '.join(sorted(worker.labels)))}</td>",
-            f"<td>{_layers(worker.sandbox)}</td>",
-            f"<td>{_safe(worker.reason)}</td>",
-        ]
-        for worker in workers
-    ]
-    return _table(["worker", "state", "running", "latency", "labels", "sandbox", ""], ("".join(row) for row in rows))
-
-
 HISTORY = {
     "created_at": "started",
     "state": "state",
@@ -105,10 +88,11 @@ HISTORY = {
 """The columns of `grid.runs()` that the page shows, with their heads."""
 
 
-def history_html(rows: Sequence[Mapping[str, Any]]) -> str:
+def history_html(rows: Sequence[Mapping[str, Any]], *, filtered: bool = False) -> str:
     """Past runs as a table; all columns are in `grid.runs()`."""
     if not rows:
-        return "<p class='nadg-dim'>Nothing has run yet.</p>"
+        words = "No run is like that. Change the filters above." if filtered else "Nothing has run yet."
+        return f"<p class='nadg-dim'>{words}</p>"
     heads = [name for name in HISTORY if name in rows[0]]
     body = ("".join(f"<td{_narrow(name)}>{_cell(name, row.get(name))}</td>" for name in heads) for row in rows)
     return _table([HISTORY[name] for name in heads], body)
@@ -119,19 +103,6 @@ def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     table = f"<table class='nadg-table'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class='nadg-scroll' tabindex='0' role='group' aria-label='table'>{table}</div>"
-
-
-def _layers(sandbox: Mapping[str, str]) -> str:
-    active = [name for name, state in sandbox.items() if state == "active"]
-    missing = [f"{name}: {state}" for name, state in sandbox.items() if state != "active"]
-    text = _safe(", ".join(active))
-    if missing:
-        text += f" <span class='nadg-warntext'>{_safe('; '.join(missing))}</span>"
-    return text
-
-
-def _weak(worker: WorkerState) -> str:
-    return " " + _chip("weak sandbox", "warn") if worker.weak else ""
 
 
 def _narrow(name: str) -> str:

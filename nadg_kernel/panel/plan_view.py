@@ -1,4 +1,4 @@
-"""The anywidget that draws the plan: its state is two traits that Python owns, its view one small ES module."""
+"""The anywidget that draws the plan: its state is three traits that Python owns, its view one small ES module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,21 @@ if TYPE_CHECKING:
     import ipywidgets
 
 _HERE = Path(__file__).parent
-PARTS = ("tools", "link", "graph", "list", "field", "code", "editor", "run", "approval", "view")
+PARTS = (
+    "tools",
+    "link",
+    "graph",
+    "list",
+    "field",
+    "code",
+    "editor",
+    "trial",
+    "change",
+    "run",
+    "approval",
+    "fleet",
+    "view",
+)
 """The parts of the module in the order in which they are joined: a front end takes one, and there is no build step."""
 
 
@@ -24,7 +38,7 @@ def source() -> str:
 
 
 class PlanView(anywidget.AnyWidget):
-    """Draws `plan` and `live` (see view.py) and hands each message of a view to `receive`.
+    """Draws `plan` and `live` (view.py) and `offers` (offer_view.py), and hands each message of a view to `receive`.
 
     `receive` is called on whatever thread the front end's message arrives on, and must only pass it on.
     """
@@ -34,6 +48,7 @@ class PlanView(anywidget.AnyWidget):
 
     plan = traitlets.Dict().tag(sync=True)
     live = traitlets.Dict().tag(sync=True)
+    offers = traitlets.Dict().tag(sync=True)
 
     def __init__(self, receive: Callable[[Mapping[str, Any]], None]) -> None:
         """Show nothing yet."""
@@ -41,11 +56,18 @@ class PlanView(anywidget.AnyWidget):
         self.on_msg(lambda _widget, content, _buffers: receive(content if isinstance(content, dict) else {}))
         answer_anywhere(self)
 
-    def push(self, plan: Mapping[str, Any], live: Mapping[str, Any], answers: Sequence[Mapping[str, Any]] = ()) -> None:
+    def push(
+        self,
+        plan: Mapping[str, Any],
+        live: Mapping[str, Any],
+        offers: Mapping[str, Any],
+        answers: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Show this, in one update; then send the acknowledgements that belong to it."""
         with self.hold_sync():
             self.plan = dict(plan)
             self.live = dict(live)
+            self.offers = dict(offers)
         for answer in answers:
             self.send(dict(answer))
 

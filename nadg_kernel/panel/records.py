@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nadg_kernel.model import RunState
+from nadg_kernel.model import Plan, RunState
 
 
 class Step(StrEnum):
@@ -69,6 +69,53 @@ class RunSnapshot:
     revision: int = 0
     reason: str = ""
     elapsed_s: float = 0.0
+    left_s: float | None = None
+    """Seconds that it may still take; None is unknown."""
     notice: str = ""
     subtasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A rehearsal: the plan, or one subtask and what it needs, on a few rows before anybody approves it."""
+
+    plan: Plan
+    """What was tried, as it was then."""
+    subtask: str | None
+    rows: int
+    full_rows: int | None
+    """Rows of the longest attached data; None where it has none."""
+    snapshot: RunSnapshot
+    estimate_s: float | None = None
+    """Seconds that the whole may take; None is unknown."""
+    previews: Mapping[str, str] = field(default_factory=dict)
+    """What the subtasks gave, as plain text."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs any more."""
+        return self.snapshot.state not in {RunState.RUNNING, RunState.PAUSED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A proposal of the planner. Nothing happens until the person takes it; `run_id` is the run that it mends."""
+
+    base: Plan
+    plan: Plan
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    run_id: str = ""
+    reruns: tuple[str, ...] = ()
+    """Titles of what runs again once it is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunItem:
+    """A run that can be looked at, or taken up again when nobody drives it (`here` is False)."""
+
+    run_id: str
+    text: str
+    state: str
+    here: bool = True

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nadg_kernel.panel import rules_flow, rules_review  # noqa: F401 - they register the rules
+from nadg_kernel.panel import (  # noqa: F401 - they register the rules
+    rules_change,
+    rules_flow,
+    rules_lists,
+    rules_review,
+    rules_run,
+    rules_trial,
+)
 from nadg_kernel.panel.state import Next, PanelState, rule
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Rules of the way to a plan and from it: command, data, draft, run, workers, results."""
+"""Rules of the way to a plan: command, data, draft, saved plans, and what is checked against workers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nadg_kernel.errors import EditError
-from nadg_kernel.model import SubtaskState
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
-from nadg_kernel.panel.records import ResultItem, Step
+from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.rules_review import KEPT_UNDO
+from nadg_kernel.panel.rules_run import results_wanted
 from nadg_kernel.panel.state import Next, PanelState, first_problem, noticed, quiet, rule, saved, with_plan
 
 if TYPE_CHECKING:
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.panel.effects import Effect
 
-FINAL = frozenset(state for state in SubtaskState if state.final)
 MAX_COMMAND = 100_000
 """Characters. A longer command is data: attach it as a file."""
 
@@ -26,8 +25,10 @@ MAX_COMMAND = 100_000
 def _(action: a.GoTo, state: PanelState) -> Next:
     after = replace(state, step=action.step)
     if action.step is Step.HISTORY:
-        return after, (e.ReadHistory(),)
-    return after, _results_wanted(after)
+        return after, (e.ReadHistory(filters=state.filters),)
+    if action.step in {Step.RUN, Step.COMMAND}:
+        return after, (e.FindRuns(),)
+    return after, results_wanted(after)
 
 
 @rule.register
@@ -109,9 +110,18 @@ def _(action: a.Drafted, state: PanelState) -> Next:
     if action.number != state.draft_number or state.drafting is None:
         return state, ()
     kept = (*state.undo, state.plan)[-KEPT_UNDO:] if state.plan is not None else ()
-    after = replace(with_plan(state, action.plan), drafting=None, step=Step.REVIEW, undo=kept, redo=(), burst="")
+    after = replace(
+        with_plan(state, action.plan),
+        drafting=None,
+        step=Step.REVIEW,
+        undo=kept,
+        redo=(),
+        burst="",
+        trial=None,
+        change=None,
+    )
     after = replace(after, selected=first_problem(after), file=f"draft {action.number}")
-    return after, (saved(after), e.Check(plan=action.plan, data=state.data))
+    return after, (*saved(after), e.Check(plan=action.plan, data=state.data))
 
 
 @rule.register
@@ -123,7 +133,8 @@ def _(action: a.OpenPlan, state: PanelState) -> Next:
 def _(action: a.Opened, state: PanelState) -> Next:
     after = replace(with_plan(state, action.plan), step=Step.REVIEW, undo=(), redo=(), burst="")
     after = replace(after, command=action.plan.command, command_set=state.command_set + 1, file=action.path)
-    return replace(after, selected=first_problem(after)), (e.Check(plan=action.plan, data=state.data),)
+    asks = (e.Check(plan=action.plan, data=state.data), e.Estimate(plan=action.plan, data=state.data))
+    return replace(after, selected=first_problem(after)), asks
 
 
 @rule.register
@@ -139,40 +150,15 @@ def _(action: a.Checked, state: PanelState) -> Next:
 
 
 @rule.register
+def _(action: a.Estimated, state: PanelState) -> Next:
+    if state.plan is None or action.digest != state.plan.digest:
+        return state, ()
+    return replace(state, estimate=(action.digest, action.time, action.tokens)), ()
+
+
+@rule.register
 def _(action: a.Suggested, state: PanelState) -> Next:
     return replace(state, suggestions=action.suggestions), ()
-
-
-@rule.register
-def _(action: a.Control, state: PanelState) -> Next:
-    if state.run is None:
-        message = "there is no run yet"
-        raise EditError(message)
-    return quiet(state, Step.RUN), (e.Steer(verb=action.verb, subtask=action.subtask),)
-
-
-@rule.register
-def _(action: a.Started, state: PanelState) -> Next:
-    after = replace(state, starting=False, run=action.snapshot, run_plan=state.plan, step=Step.RUN, results=())
-    first = None if state.plan is None or not state.plan.ids else state.plan.ids[0]
-    return replace(quiet(after, Step.RUN), selected=first), ()
-
-
-@rule.register
-def _(action: a.RunEvent, state: PanelState) -> Next:
-    if state.run is None or action.snapshot.run_id != state.run.run_id:
-        return state, ()
-    if action.snapshot.revision < state.run.revision:
-        return state, ()
-    after = replace(state, run=action.snapshot)
-    return after, _results_wanted(after)
-
-
-@rule.register
-def _(action: a.ResultsRead, state: PanelState) -> Next:
-    if state.run is None or action.run_id != state.run.run_id:
-        return state, ()
-    return replace(state, results=action.items), ()
 
 
 @rule.register
@@ -186,11 +172,6 @@ def _(action: a.WorkersChanged, state: PanelState) -> Next:
 
 
 @rule.register
-def _(action: a.HistoryRead, state: PanelState) -> Next:
-    return replace(quiet(state, Step.HISTORY), history=action.rows), ()
-
-
-@rule.register
 def _(action: a.Saved, state: PanelState) -> Next:
     return (state, ()) if action.path == state.saved else (replace(state, saved=action.path), ())
 
@@ -201,6 +182,10 @@ def _(action: a.Failed, state: PanelState) -> Next:
         return state, ()
     after = state if action.number is None else replace(state, drafting=None)
     after = replace(after, starting=False) if action.starting else after
+    if action.place is Step.REVIEW and state.trying:
+        after = replace(after, trying=False)
+    if action.asking:
+        after = replace(after, asking="")
     return noticed(after, action.place or state.step, action.message), ()
 
 
@@ -216,21 +201,6 @@ def _data_changed(before: PanelState, after: PanelState) -> tuple[Effect, ...]:
     if after.plan is not None:
         asks = (*asks, e.Check(plan=after.plan, data=after.data))
     return asks
-
-
-def _results_wanted(state: PanelState) -> tuple[Effect, ...]:
-    """On the Results page: what has ended and is not shown yet as it is now."""
-    if state.step is not Step.RESULTS or state.run is None or state.run_plan is None:
-        return ()
-    rows = state.run.subtasks
-    wanted = tuple(
-        ResultItem(subtask=item.id, title=item.name, state=word, key=f"{word} {rows[item.id].get('attempts')}")
-        for item in state.run_plan.subtasks
-        if (word := str(rows.get(item.id, {}).get("state", ""))) in FINAL
-    )
-    if wanted == state.results:
-        return ()
-    return (e.ReadResults(run_id=state.run.run_id, wanted=wanted),)
 
 
 def _offers_of(workers: tuple[WorkerState, ...]) -> frozenset[tuple[object, ...]]:

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.engines.base import WorkerState
 from nadg_kernel.errors import EditError
 from nadg_kernel.model import Plan, Problem, RunState, Subtask
-from nadg_kernel.panel.effects import Effect, Save
-from nadg_kernel.panel.records import Offer, PlanFile, ResultItem, RunSnapshot, Step, Suggestion
+from nadg_kernel.panel.effects import Effect, Estimate, Save
+from nadg_kernel.panel.records import (
+    Change,
+    Offer,
+    PlanFile,
+    ResultItem,
+    RunItem,
+    RunSnapshot,
+    Step,
+    Suggestion,
+    Trial,
+)
 
 if TYPE_CHECKING:
     from nadg_kernel.panel.actions import Action
@@ -48,7 +58,28 @@ class PanelState:
     starting: bool = False
     workers: tuple[WorkerState, ...] = ()
     results: tuple[ResultItem, ...] = ()
+    runs: tuple[RunItem, ...] = ()
+    revises: bool = False
+    """Whether the planner can change a plan when asked in words."""
+    trial: Trial | None = None
+    trying: bool = False
+    ask_number: int = 0
+    asking: str = ""
+    """What the planner is being asked for, in words; empty while it is not."""
+    change: Change | None = None
+    prompt: str = ""
+    prompt_line: str = ""
+    """What is sent to whom, in one line."""
+    estimate: tuple[str, str, str] = ("", "", "")
+    """Digest of the plan that was estimated, its time in words, its tokens in words."""
+    prompt_changes: bool = False
+    """Whether the prompt is for changes to the plan, not for a draft."""
+    fleet_note: tuple[str, bool] = ("", False)
+    """What came of the last request about workers, and whether it was refused."""
+    fleet_busy: bool = False
     history: tuple[Mapping[str, Any], ...] = ()
+    figures: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
     notices: Mapping[Step, str] = field(default_factory=dict)
     """What went wrong, on the page where it matters, until it is dismissed or overtaken."""
 
@@ -91,6 +122,14 @@ def with_plan(state: PanelState, plan: Plan) -> PanelState:
     return replace(state, plan=plan, problems=plan.problems)
 
 
+def answers_of(plan: Plan) -> dict[str, str]:
+    """What the person answered to the planner's questions, as the edit log has it."""
+    found = {
+        question: pair[1] for edit in plan.edits if edit.kind == "answer" for question, pair in edit.changes.items()
+    }
+    return {question: str(found[question]) for question in plan.questions if question in found}
+
+
 def first_problem(state: PanelState) -> str | None:
     """Where to look first: at the first problem, else at the first subtask."""
     plan = plan_of(state)
@@ -98,9 +137,10 @@ def first_problem(state: PanelState) -> str | None:
     return found or (plan.ids[0] if plan.ids else None)
 
 
-def saved(state: PanelState) -> Effect:
-    """Ask for the plan to be written."""
-    return Save(plan=plan_of(state), file=state.file)
+def saved(state: PanelState) -> tuple[Effect, ...]:
+    """Ask for the plan to be written, and for what it will take if that may have changed."""
+    plan = plan_of(state)
+    return Save(plan=plan, file=state.file), Estimate(plan=plan, data=state.data)
 
 
 def noticed(state: PanelState, place: Step, text: str) -> PanelState:

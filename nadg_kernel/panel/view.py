@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import RunState, SubtaskState
 from nadg_kernel.panel.approval import approval_json, count_text
+from nadg_kernel.panel.code_diff import code_diff
 from nadg_kernel.panel.graph import places
+from nadg_kernel.panel.offer_view import trial_json
 from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.state import PanelState, selected_subtask
+from nadg_kernel.runview import seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 STATE_TONES = {"running": "run", "succeeded": "ok", "cached": "ok", "failed": "bad", "held": "warn", "paused": "warn"}
 """Colours by state, the same in the list, the graph and the tables; the view module has its own copy."""
-DIFF_LINES = 2000
-"""Lines of code up to which a diff is computed at every edit."""
 
 
 def plan_json(state: PanelState) -> Json:
@@ -68,6 +68,7 @@ def live_json(state: PanelState) -> Json:
         "saved": state.saved,
         "run": None,
         "output": None,
+        "trial": trial_json(state),
     }
     if state.step is not Step.RUN or state.run is None or state.run_plan is None:
         return out
@@ -79,6 +80,7 @@ def live_json(state: PanelState) -> Json:
         "reason": state.run.reason,
         "notice": state.run.notice,
         "elapsed": state.run.elapsed_s,
+        "left": seconds_text(state.run.left_s),
         "live": state.run.state is RunState.RUNNING,
         "total": len(state.run_plan),
         "done": sum(SubtaskState(word).final for word in states),
@@ -127,7 +129,7 @@ def _subtask_json(
         "summary": _summary(item),
         "tags": _tags(item, change, problems),
         "change": change,
-        "diff": _diff(was.code, item.code) if was is not None and was.code != item.code else [],
+        "diff": code_diff(was.code, item.code) if was is not None and was.code != item.code else [],
         "problems": [_problem_json(problem) for problem in problems],
         "column": place[0],
         "lane": place[1],
@@ -195,20 +197,6 @@ def _tags(item: Subtask, change: str, problems: list[Problem]) -> list[list[str]
     else:
         tags.append(["checks pass", "ok"])
     return tags
-
-
-def _diff(before: str, after: str) -> list[list[str]]:
-    """Lines as [mark, text]: `-` gone, `+` new, empty kept. Empty list if too long to compute while typing."""
-    old, new = before.splitlines(), after.splitlines()
-    if len(old) + len(new) > DIFF_LINES:
-        return []
-    lines: list[list[str]] = []
-    for verb, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if verb == "equal":
-            lines += [["", text] for text in old[i1:i2]]
-        else:
-            lines += [["-", text] for text in old[i1:i2]] + [["+", text] for text in new[j1:j2]]
-    return lines
 
 
 def _size_text(rows: int | None, columns: int, kind: str) -> str:

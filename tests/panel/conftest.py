@@ -10,6 +10,12 @@ import ipywidgets
 import pytest
 from comm.base_comm import BaseComm
 
+from nadg_kernel.panel import Panel
+from nadg_kernel.panel.records import Step
+from tests.panel.fake_grid import FakeGrid
+from tests.panel.hand import Hand, settle, until
+from tests.panel.scenes import COMMAND, ONE, REVIEWS, TWO, Scripted
+
 
 class RecordedComm(BaseComm):
     """Keeps every message that the kernel side sends."""
@@ -73,3 +79,37 @@ def frontend(sent):
             widget.comm.handle_msg(message)
 
     return Frontend()
+
+
+@pytest.fixture
+def make(sent, tmp_path):
+    """A panel over a fake grid with a scripted planner."""
+    made = []
+
+    def build(*subtasks, namespace=None, error=None, **options):
+        grid = FakeGrid(tmp_path, planner=Scripted(*(subtasks or (ONE, TWO)), error=error), **options)
+        panel = Panel(grid, {"reviews": REVIEWS} if namespace is None else namespace)
+        made.append((grid, panel))
+        until(lambda: panel.state.workers or not grid.states)
+        return panel
+
+    yield build
+    for grid, panel in made:
+        panel.close()
+        grid.close()
+        assert not grid.loop.errors
+
+
+@pytest.fixture
+def drafted(make, frontend, sent):
+    """A panel on its Review page, and the hand on it."""
+
+    def build(*subtasks, **options):
+        panel = make(*subtasks, **options)
+        hand = Hand(panel, frontend, sent)
+        hand("draft", command=COMMAND)
+        until(lambda: panel.state.step is Step.REVIEW)
+        settle(panel)
+        return panel, hand
+
+    return build

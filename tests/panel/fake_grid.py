@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import time
 import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 from nadg_kernel.data import attach, split_value
 from nadg_kernel.engines.base import WorkerHealth, WorkerState
+from nadg_kernel.errors import WorkerError
 from nadg_kernel.loop import BackgroundLoop
-from nadg_kernel.model import Command, Context, Event, EventType, Result
+from nadg_kernel.model import Command, Context, Event, EventType, Plan, Result
 from nadg_kernel.planners.base import Briefing, PlannerProgress
 from nadg_kernel.planners.recipes import RecipesPlanner
 from nadg_kernel.planners.recipes.suggest import suggest
 from nadg_kernel.progress import RunProgress
+from nadg_kernel.rehearsal import rehearsed
 from nadg_kernel.results import ResultView
 from nadg_kernel.settings import load_settings
 from nadg_kernel.stores.blobs import BlobStore
@@ -39,6 +43,9 @@ class FakeGrid:
         self.step_s = step_s
         self.listeners = []
         self.started = []
+        self.runs_here = {}
+        self.lost = []
+        self.asked = []
         self.states = tuple(
             WorkerState(
                 worker_id=f"local-{n}", health=WorkerHealth.READY, local=True, latency_ms=2.0 + n, sandbox=LAYERS
@@ -82,9 +89,60 @@ class FakeGrid:
 
     def run(self, plan, data=None, *, show=True):
         assert not show
+        return self._play(plan, data)
+
+    def rehearse(self, plan, data=None, *, rows, subtask=None, show=True):
+        assert not show
+        return self._play(rehearsed(plan, subtask), data, rehearsal=True)
+
+    def resume(self, run_id, *, show=True):
+        self.lost.remove(run_id)
+        return self._play(self.plans[run_id], None)
+
+    def unfinished(self):
+        return list(self.lost)
+
+    def estimate(self, plan, data=None):
+        return SimpleNamespace(time_text="about 2 s", tokens_text="")
+
+    def revise(self, plan, words="", subtask=None, *, answer=None):
+        self.asked.append((words, subtask, answer))
+        return self.proposal(plan)
+
+    def repair(self, run, subtask):
+        self.asked.append((run.id, subtask))
+        return self.proposal(run.plan)
+
+    def prompt(self, command, data=None, *, plan=None):
+        return f"prompt for {command}"
+
+    def prompt_preview(self, command="", data=None):
+        return SimpleNamespace(line="Nothing is sent")
+
+    def paste(self, answer, command, data=None):
+        attached = self._attach(data)
+        plan = Plan.from_json({**json.loads(answer), "command": command})
+        return replace(plan, draft=plan.subtasks).with_context(self._context(attached))
+
+    def add_worker(self, url):
+        if not url.startswith("https://"):
+            raise WorkerError(f"{url} is not https")
+        return "added"
+
+    def remove_worker(self, worker):
+        self.tell_workers(*(state for state in self.states if state.worker_id != worker))
+
+    def ping(self):
+        import pandas as pd
+
+        return pd.DataFrame([{"worker_id": "far", "status": "ready", "seconds": 0.25, "reason": ""}])
+
+    def _play(self, plan, data, *, rehearsal=False):
         attached = {**plan.context.attached, **self._attach(data)}
         run = FakeRun(self, plan, {name: item.ref for name, item in attached.items()})
+        run.rehearsal = rehearsal
         self.started.append(run)
+        self.runs_here[run.id] = run
         self.loop.spawn(run.play())
         return run
 
@@ -94,6 +152,13 @@ class FakeGrid:
         return pd.DataFrame(
             [{"run_id": run.id, "state": str(run.state), "command": run.plan.command} for run in self.started]
         )
+
+    def attempts(self, **filters):
+        import pandas as pd
+
+        return pd.DataFrame()
+
+    history = attempts
 
     def close(self):
         self.loop.close()
@@ -118,7 +183,7 @@ class FakeRun:
         self.listeners = []
         self.asked = []
         self.seq = 0
-        self.cancelled = False
+        self.cancelled = self.rehearsal = False
         self.values = {}
 
     @property
@@ -142,6 +207,11 @@ class FakeRun:
     def rerun(self, subtask):
         self.asked.append(("rerun", subtask))
 
+    def revise(self, plan):
+        self.plan = plan
+        self.progress.revise(plan)
+        self.asked.append(("revise", plan.approved))
+
     def __getitem__(self, subtask):
         return ResultView(self.progress.subtasks[subtask], self.grid.blobs, mapped=self.plan[subtask].map is not None)
 
@@ -156,7 +226,7 @@ class FakeRun:
             listener(event)
 
     async def play(self):
-        self.tell(EventType.RUN_STARTED)
+        self.tell(EventType.RUN_STARTED, rehearsal=self.rehearsal)
         bad = set()
         for name in self.plan.order():
             if self.cancelled or bad & set(self.plan[name].depends_on):

@@ -3,82 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from dataclasses import replace
 
 import ipywidgets as w
-import pandas as pd
 import pytest
 
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.errors import PlannerError
-from nadg_kernel.model import DataSchema, Plan, Subtask
-from nadg_kernel.panel import Panel
+from nadg_kernel.model import DataSchema, Plan
 from nadg_kernel.panel.records import Step
-from tests.panel.fake_grid import FakeGrid
-
-COMMAND = "profile the reviews"
-REVIEWS = pd.DataFrame({"text": ["good", "bad"], "rating": [5, 1]})
-
-
-class Scripted:
-    """A planner that answers with a plan, or raises."""
-
-    name = "scripted"
-
-    def __init__(self, *subtasks, error=None):
-        self.subtasks, self.error = subtasks, error
-        self.asked = []
-
-    async def draft(self, command, briefing, tell=None):
-        self.asked.append(command)
-        if self.error:
-            raise self.error
-        return Plan(command=command.text, subtasks=self.subtasks, draft=self.subtasks, data=command.data)
-
-
-ONE = Subtask(id="count", title="Count", code='print("hello")\nresult = len(inputs["reviews"])', inputs=("reviews",))
-TWO = Subtask(
-    id="double", title="Double", code='result = inputs["count"] * 2', inputs=("count",), depends_on=("count",)
-)
-
-
-@pytest.fixture
-def make(sent, tmp_path):
-    """A panel over a fake grid with a scripted planner."""
-    made = []
-
-    def build(*subtasks, namespace=None, error=None, **options):
-        grid = FakeGrid(tmp_path, planner=Scripted(*(subtasks or (ONE, TWO)), error=error), **options)
-        panel = Panel(grid, {"reviews": REVIEWS} if namespace is None else namespace)
-        made.append((grid, panel))
-        until(lambda: panel.state.workers or not grid.states)
-        return panel
-
-    yield build
-    for grid, panel in made:
-        panel.close()
-        grid.close()
-        assert not grid.loop.errors
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-
-
-def settle(panel):
-    """Wait until nothing is on its way any more: the thread is done, and the loop has shown it."""
-    controller = panel._controller
-    for _ in range(2):
-        controller._performer._thread.submit(int).result(20)
-        done = threading.Event()
-        panel._controller.grid.loop.call(done.set)
-        assert done.wait(20)
-    until(lambda: not controller._stale)
+from tests.panel.hand import Hand, settle, until
+from tests.panel.scenes import COMMAND, ONE, REVIEWS, TWO
 
 
 def find(root, name):
@@ -92,46 +28,11 @@ def find(root, name):
     raise AssertionError(f"no widget with class {name}")
 
 
-class Hand:
-    """A person's hand on a panel: messages of the plan view, and the answers to them."""
-
-    def __init__(self, panel, frontend, sent):
-        self.panel, self.frontend, self.sent = panel, frontend, sent
-        self.view = panel._shell.view
-        self.count = 0
-
-    def __call__(self, op, **fields):
-        self.count += 1
-        ref = f"t{self.count}"
-        self.frontend.send(self.view, op=op, ref=ref, **fields)
-        until(lambda: self.answer(ref))
-        return self.answer(ref)
-
-    def answer(self, ref):
-        contents = [data.get("content") for kind, data in list(self.sent) if kind == "comm_msg"]
-        return next((c for c in contents if isinstance(c, dict) and c.get("ref") == ref), None)
-
-
-@pytest.fixture
-def drafted(make, frontend, sent):
-    """A panel on its Review page, and the hand on it."""
-
-    def build(*subtasks, **options):
-        panel = make(*subtasks, **options)
-        hand = Hand(panel, frontend, sent)
-        hand("draft", command=COMMAND)
-        until(lambda: panel.state.step is Step.REVIEW)
-        settle(panel)
-        return panel, hand
-
-    return build
-
-
 def test_frames_of_the_notebook_are_offered_and_the_only_one_is_attached(make):
     panel = make(namespace={"reviews": REVIEWS, "_hidden": REVIEWS, "number": 3})
     until(lambda: panel.state.attached == ("reviews",))
     settle(panel)
-    assert panel._shell._pick_of["reviews"].description == "reviews · 2 x 2: text, rating"
+    assert panel._shell._command._pick_of["reviews"].description == "reviews · 2 x 2: text, rating"
     assert panel.state.suggestions
 
 
@@ -158,10 +59,10 @@ def test_typing_and_clicking_draft(make, frontend):
 
 def test_a_click_on_a_checkbox_is_an_intent_and_what_the_panel_sets_is_not(make, frontend):
     panel = make(namespace={"a": REVIEWS, "b": REVIEWS})
-    until(lambda: set(panel._shell._pick_of) == {"a", "b"})
-    frontend.set(panel._shell._pick_of["b"], value=True)
+    until(lambda: set(panel._shell._command._pick_of) == {"a", "b"})
+    frontend.set(panel._shell._command._pick_of["b"], value=True)
     until(lambda: panel.state.attached == ("b",))
-    frontend.set(panel._shell._pick_of["b"], value=False)
+    frontend.set(panel._shell._command._pick_of["b"], value=False)
     until(lambda: panel.state.attached == ())
 
 
@@ -211,7 +112,7 @@ def test_from_command_to_results(drafted):
     assert outputs[1][0]["data"] == {"text/plain": "4"}
     assert repr(panel) == "Panel(results, 2 subtasks, run run-1 succeeded)"
     hand("step", to="history")
-    until(lambda: "run-1" in panel._shell._history.value)
+    until(lambda: "run-1" in panel._shell._history._table.value)
 
 
 def test_a_failure_is_shown_at_its_subtask_and_what_depends_on_it_is_skipped(drafted):
@@ -279,7 +180,7 @@ def test_a_bad_file_is_explained_where_its_path_was_typed(make, frontend, tmp_pa
     if content is not None:
         (tmp_path / name).write_bytes(content)
     frontend.set(find(panel, "nadg-path"), value=str(tmp_path / name))
-    frontend.click(panel._shell._attach)
+    frontend.click(panel._shell._command._attach)
     until(lambda: Step.COMMAND in panel.state.notices)
     assert words in panel.state.notices[Step.COMMAND]
     assert find(panel, "nadg-path").value.endswith(name)
@@ -307,14 +208,15 @@ def test_a_frame_that_is_gone_is_named(make, frontend, sent):
 
 
 def test_workers_that_go_change_strip_table_and_approval(drafted):
-    panel, _ = drafted()
+    panel, hand = drafted()
     grid = panel._controller.grid
     assert panel._shell.view.plan["approval"]["can"]
     grid.tell_workers(*(replace(state, health=WorkerHealth.OFFLINE, reason="<gone>") for state in grid.states))
     until(lambda: "0 of 2" in panel._shell._status.value)
     settle(panel)
     assert not panel._shell.view.plan["approval"]["can"]
-    assert "&lt;gone&gt;" in panel._shell._workers.value
+    hand("step", to="workers")
+    assert panel._shell.view.offers["fleet"]["workers"][0]["reason"] == "<gone>"
 
 
 def test_a_view_that_missed_something_gets_everything_again(drafted, sent):
@@ -326,7 +228,7 @@ def test_a_view_that_missed_something_gets_everything_again(drafted, sent):
     assert tock["content"] == {"op": "tock", "rev": panel.state.revision}
     hand.frontend.send(hand.view, op="tick", rev=-1)
     until(lambda: len(sent) == 3)
-    assert set(sent[1][1]["state"]) == {"plan", "live"}
+    assert set(sent[1][1]["state"]) == {"plan", "live", "offers"}
 
 
 def test_many_changes_are_shown_at_most_ten_times_a_second(drafted, sent):
@@ -355,7 +257,7 @@ def test_a_saved_plan_is_continued_in_its_file_with_the_notebooks_data(make, fro
     path = Plan(command="count again", subtasks=(ONE,), data={"reviews": schema}).save(tmp_path / "plans" / "old.json")
     (tmp_path / "plans" / "other.json").write_text("[]")
     panel = make()
-    dropdown = panel._shell._saved
+    dropdown = panel._shell._command._saved
     until(lambda: len(dropdown.options) == 2)
     frontend.set(dropdown, index=1)
     until(lambda: panel.state.step is Step.REVIEW)

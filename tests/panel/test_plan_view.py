@@ -20,19 +20,19 @@ def test_messages_of_a_view_are_passed_on(sent, frontend):
 def test_state_goes_out_before_its_acknowledgement(sent, frontend):
     view = PlanView(lambda _: None)
     sent.clear()
-    view.push({"subtasks": []}, {"rev": 3}, [{"op": "ack", "ref": "1", "ok": True, "rev": 3}])
+    view.push({"subtasks": []}, {"rev": 3}, {"step": "review"}, [{"op": "ack", "ref": "1", "ok": True, "rev": 3}])
     (first, state), (second, ack) = sent
     assert (first, second) == ("comm_msg", "comm_msg")
     assert state["method"] == "update"
-    assert set(state["state"]) == {"plan", "live"}
+    assert set(state["state"]) == {"plan", "live", "offers"}
     assert ack["content"]["ref"] == "1"
 
 
 def test_what_did_not_change_is_not_sent_again(sent):
     view = PlanView(lambda _: None)
-    view.push({"subtasks": []}, {"rev": 3})
+    view.push({"subtasks": []}, {"rev": 3}, {"step": "review"})
     sent.clear()
-    view.push({"subtasks": []}, {"rev": 4})
+    view.push({"subtasks": []}, {"rev": 4}, {"step": "review"})
     ((_, state),) = sent
     assert set(state["state"]) == {"live"}
 

@@ -32,6 +32,11 @@ def reviewing(*subtasks):
     return play(state, a.Draft(), a.Drafted(number=1, plan=plan_of(*(subtasks or (SCORE, REPORT)))))
 
 
+def saving(plan):
+    """What every edit asks for."""
+    return e.Save(plan=plan, file="draft 1"), e.Estimate(plan=plan, data=(REVIEWS,))
+
+
 def play(state, *actions):
     for action in actions:
         state, _ = reduce(state, action)
@@ -76,7 +81,7 @@ def test_a_draft_ends_in_review_saved_and_checked():
     plan = plan_of(SCORE, REPORT)
     state, effects = reduce(state, a.Drafted(number=1, plan=plan))
     assert (state.step, state.selected, state.drafting) == (Step.REVIEW, "score", None)
-    assert effects == (e.Save(plan=plan, file="draft 1"), e.Check(plan=plan, data=(REVIEWS,)))
+    assert effects == (*saving(plan), e.Check(plan=plan, data=(REVIEWS,)))
 
 
 def test_an_answer_to_an_older_question_is_not_taken():
@@ -103,7 +108,7 @@ def test_review_opens_at_the_first_problem():
 def test_edits_are_logged_saved_undone_and_redone():
     state = reviewing()
     state, effects = reduce(state, a.EditField(subtask="score", field="title", value="Grade"))
-    assert effects == (e.Save(plan=state.plan, file="draft 1"),)
+    assert effects == saving(state.plan)
     assert state.plan["score"].title == "Grade"
     state = play(state, a.Drop(subtask="report"), a.Undo(), a.Undo())
     assert state.plan.subtasks == (SCORE, REPORT)
@@ -194,7 +199,7 @@ def test_only_what_was_seen_is_approved():
         reduce(state, a.Approve(digest=seen))
     state, effects = reduce(state, a.Approve(digest=state.plan.digest))
     assert state.plan.approved
-    assert effects == (e.Save(plan=state.plan, file="draft 1"), e.StartRun(plan=state.plan, data=(REVIEWS,)))
+    assert effects == (*saving(state.plan), e.StartRun(plan=state.plan, data=(REVIEWS,)))
     with pytest.raises(PlanError, match="under way"):
         reduce(state, a.Approve(digest=state.plan.digest))
 
@@ -210,7 +215,7 @@ def test_a_start_that_fails_says_so_and_can_be_tried_again():
 def running(state=None):
     state = state or reviewing()
     snapshot = RunSnapshot(run_id="r1", state=RunState.RUNNING, revision=1)
-    return play(state, a.Approve(digest=state.plan.digest), a.Started(snapshot=snapshot))
+    return play(state, a.Approve(digest=state.plan.digest), a.Started(snapshot=snapshot, plan=state.plan))
 
 
 def test_a_run_keeps_its_own_plan_while_the_draft_is_edited():
@@ -278,7 +283,7 @@ def test_a_check_that_an_edit_overtook_is_dropped():
 
 def test_history_is_read_when_its_page_opens():
     state, effects = reduce(PanelState(), a.GoTo(step=Step.HISTORY))
-    assert effects == (e.ReadHistory(),)
+    assert effects == (e.ReadHistory(filters={}),)
     assert play(state, a.HistoryRead(rows=({"run_id": "r1"},))).history == ({"run_id": "r1"},)
 
 

@@ -142,7 +142,8 @@ RUNNING = (
 def on_run(*rows):
     state = review()
     state = play(state, a.Approve(digest=state.plan.digest))
-    return play(state, a.Started(snapshot=snapshot("r", progress_of(PLAN, *RUNNING, *rows), "score")))
+    shown = snapshot("r", progress_of(PLAN, *RUNNING, *rows), "score")
+    return play(state, a.Started(snapshot=shown, plan=state.plan))
 
 
 def test_a_run_is_drawn_from_its_snapshot():

@@ -5,7 +5,12 @@ function drawApproval(ui) {
   if (!approval) return [];
   const all = [...problems, ...subtasks.flatMap((item) => item.problems)].filter((problem) => problem.blocks);
   const go = button(ui.live.starting ? "Starting…" : "Approve and run", () => ui.link.send("approve", { digest: approval.digest }), { class: "nadg-btn nadg-primary nadg-approve", disabled: !approval.can, "aria-describedby": `${ui.uid}-why` });
-  const facts = h("span", { class: "nadg-sum" }, h("b", {}, approval.summary),
+  const { goes_on: again, estimate } = ui.offers;
+  const on = again.length ? button(again.length === 1 ? `Approve and rerun ${cut(again[0], 30)}` : `Approve and rerun ${again.length}`, () => ui.link.send("go_on", { digest: approval.digest }), { class: "nadg-btn nadg-primary nadg-goon", disabled: approval.blocking > 0, title: `Go on with the run: runs again are ${again.join(", ")}; the rest keeps its results` }) : null;
+  if (on) { go.classList.remove("nadg-primary"); if (approval.can) go.textContent = "Approve as a new run"; }
+  const { trial } = ui.live;
+  const rehearse = button(`Rehearse on ${ui.offers.rows} rows`, () => ui.openRehearsal(), { disabled: approval.blocking > 0 || Boolean(trial && (trial.trying || !trial.over)), "data-trial": "rehearse" });
+  const facts = h("span", { class: "nadg-sum" }, h("b", {}, approval.summary), estimate ? `, ${estimate}` : "",
     approval.permissions.length ? h("span", { class: "nadg-warntext" }, ` · ${approval.permissions.length === 1 ? "1 permission" : approval.permissions.length + " permissions"}: ${cut(approval.permissions.join("; "), 200)}`) : " · no network, no processes",
     approval.why ? h("span", { class: "nadg-badtext", id: `${ui.uid}-why` }, ` · ${approval.why}`) : h("span", { id: `${ui.uid}-why` }));
   const jump = all.slice(0, 8).map((problem) => h("li", { class: "nadg-problem" }, problem.subtask ? [h("button", { type: "button", class: "nadg-link", onclick: () => ui.jump(problem) }, `${problem.subtask}${problem.line ? `, line ${problem.line}` : ""}`), ": "] : null, problem.message));
@@ -15,6 +20,6 @@ function drawApproval(ui) {
     h("div", { class: "nadg-scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ["subtask", "code", "runs on", "permissions", "limits", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows))));
   table.open = ui.folds.has("will");
   table.addEventListener("toggle", () => { if (table.open) ui.folds.add("will"); else ui.folds.delete("will"); });
-  return [jump.length ? h("ul", { class: "nadg-problems", "aria-label": "Problems that block approval" }, jump) : null, table,
-    h("div", { class: "nadg-foot" }, facts, ui.live.saved ? h("span", { class: "nadg-dim nadg-saved", title: ui.live.saved }, "saved") : null, go)].filter(Boolean);
+  return [trialLine(ui), jump.length ? h("ul", { class: "nadg-problems", "aria-label": "Problems that block approval" }, jump) : null, table,
+    h("div", { class: "nadg-foot" }, facts, ui.live.saved ? h("span", { class: "nadg-dim nadg-saved", title: ui.live.saved }, "saved") : null, rehearse, go, on)].filter(Boolean);
 }

@@ -60,6 +60,8 @@ class CodeBox {
     if (select) this.area.setSelectionRange(from, from + text.length);
   }
 
+  line() { return this.area.value.slice(0, this.area.selectionStart).split("\n").length; }
+
   paint(text) {
     this.lines.replaceChildren(...codeLines(text).map((parts, k) => h("div", { class: `nadg-line ${this.marks.get(k + 1) ?? ""}` }, h("span", { class: "nadg-ln" }, this.marks.has(k + 1) ? `! ${k + 1}` : k + 1), h("span", { class: "nadg-tx" }, parts.length ? parts : "\u200b"))));
   }

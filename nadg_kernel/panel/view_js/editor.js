@@ -34,10 +34,13 @@ class Editor {
     this.problems = h("ul", { class: "nadg-problems", "aria-label": "Problems" });
     this.tabs = h("div", { class: "nadg-tabs", role: "tablist" });
     this.diff = h("div", { class: "nadg-code nadg-diff", role: "tabpanel", "aria-label": "Difference to the draft", tabindex: 0 });
+    this.trial = h("div");
+    this.ask = h("div");
+    this.tryButton = button("Try this one", () => this.openTrial(), { title: "Run it, and what it needs, on a few rows: Alt+T", "data-trial": "open" });
     this.hint = h("div", { class: "nadg-dim nadg-hint" }, "Tab indents; Escape, then Tab leaves the code.");
     this.node = h("div", { class: "nadg-editor" },
-      h("div", { class: "nadg-head" }, this.number, this.title.node, this.change),
-      this.fields.instruction.node, this.tabs, this.codeField.node, this.diff, this.hint, this.problems,
+      h("div", { class: "nadg-head" }, this.number, this.title.node, this.change, this.tryButton),
+      this.ask, this.fields.instruction.node, this.tabs, this.codeField.node, this.diff, this.hint, this.problems, this.trial,
       h("div", { class: "nadg-meta" }, this.names.depends_on.node, this.names.inputs.node, this.map.node, this.fields.labels.node),
       h("div", { class: "nadg-meta" }, ["timeout_s", "memory_mb", "priority", "retries", "cache", "id"].map((name) => this.fields[name].node)),
       h("fieldset", { class: "nadg-meta nadg-perms" }, h("legend", {}, "Permissions and hold"), ["network", "processes_allowed", "gpu", "hold"].map((name) => this.fields[name].node)));
@@ -95,6 +98,21 @@ class Editor {
     this.problems.replaceChildren(...item.problems.map((problem) => h("li", { class: problem.blocks ? "nadg-problem" : "nadg-problem nadg-remark" },
       problem.line ? h("button", { type: "button", class: "nadg-link", onclick: () => { this.open("code"); this.code.jump(problem.line); } }, `Line ${problem.line}`) : null, problem.line ? ": " : "", problem.message)));
     this.open(item.diff.length ? this.tab : "code");
+    this.showTrial();
+  }
+
+  showTrial() {
+    const { trial } = this.ui.live;
+    this.tryButton.disabled = Boolean(trial && (trial.trying || !trial.over)) || this.item.problems.some((problem) => problem.blocks);
+    this.trial.replaceChildren(...trialOutput(this.ui, this.item));
+  }
+
+  openTrial() {
+    if (this.tryButton.disabled) return;
+    this.ui.leaveEditor();
+    const close = () => { this.ask.replaceChildren(); this.tryButton.focus(); };
+    this.ask.replaceChildren(trialAsk(this.ui, this.id, close));
+    this.ask.querySelector("[data-trial=go]").focus();
   }
 
   open(tab) {
@@ -112,8 +130,8 @@ class Editor {
 
 function diffLines(lines) {
   let at = 0;
-  return lines.map(([mark, text]) => {
-    if (mark !== "-") at++;
-    return h("div", { class: `nadg-line ${mark === "+" ? "nadg-add" : mark === "-" ? "nadg-del" : ""}` }, h("span", { class: "nadg-ln" }, `${mark || " "} ${mark === "-" ? "" : at}`), h("span", { class: "nadg-tx" }, text || "\u200b"));
+  return lines.map(([mark, text, number]) => {
+    if (mark !== "-") at = number ?? at + 1;
+    return h("div", { class: `nadg-line ${mark === "+" ? "nadg-add" : mark === "-" ? "nadg-del" : ""}` }, h("span", { class: "nadg-ln" }, `${mark || " "} ${mark === "-" || mark === "…" ? "" : at}`), h("span", { class: "nadg-tx" }, text || "\u200b"));
   });
 }

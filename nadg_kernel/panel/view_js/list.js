@@ -25,7 +25,11 @@ function listRow(ui, item, place) {
     tags.append(chip(`${STATES[row.state]} ${row.state}`, TONES[row.state] ?? ""));
   } else {
     middle.append(h("div", { class: "nadg-su" }, item.summary || item.id));
-    tags.append(...item.tags.slice(-3).map(([text, tone]) => chip(text, tone)));
+    const tried = ui.live.trial?.rows?.[item.id];
+    if (tried?.state === "failed") middle.lastChild.replaceWith(h("div", { class: "nadg-su nadg-badtext" }, tried.detail));
+    const words = tried && tried.state !== "waiting" ? [[`${STATES[tried.state]} ${tried.state === "succeeded" ? `tried ${seconds(tried.seconds)}` : tried.state}`, TONES[tried.state] ?? ""]] : [];
+    const tags2 = words.length ? item.tags.filter(([text]) => text !== "checks pass") : item.tags;
+    tags.append(...[...tags2, ...words].slice(-3).map(([text, tone]) => chip(text, tone)));
   }
   return h("div", {
     class: `nadg-row ${selected ? "nadg-on" : ""}`, role: "option", id: ui.rowId(item.id), style: `top:${place * ROW}px;height:${ROW}px`,

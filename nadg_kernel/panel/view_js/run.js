@@ -6,7 +6,11 @@ function drawOutput(ui, item) {
   const act = (text, verb) => button(text, () => ui.link.send("control", { verb, subtask: item.id }), { "data-verb": verb });
   const final = ["succeeded", "cached", "failed", "skipped", "cancelled"].includes(row.state);
   const actions = h("div", { class: "nadg-act" });
-  if (final) { if (row.state !== "skipped") actions.append(act("Rerun", "rerun")); }
+  if (row.state === "failed") {
+    actions.append(button("Edit", () => ui.link.send("edit_run", { subtask: item.id }), { "data-verb": "edit", title: "Mend it yourself on the Review page, then go on with this run" }));
+    if (ui.offers.revises) actions.append(button("Ask for a fix", () => ui.link.send("fix", { subtask: item.id }), { "data-verb": "fix", disabled: Boolean(ui.offers.asking) }));
+  }
+  if (final) { if (row.state !== "skipped") actions.append(act(reruns(ui, item), "rerun")); }
   else if (["running", "paused"].includes(run?.state)) {
     if (row.state === "held") actions.append(act("Release", "release"));
     else if (row.state !== "running") actions.append(act("Hold", "hold"));
@@ -21,21 +25,34 @@ function drawOutput(ui, item) {
   fact("ran", seconds(out.seconds));
   fact("memory", out.memory_mb ? `${out.memory_mb} MB` : "");
   fact("sandbox", (out.layers ?? []).join(", "));
-  const parts = [];
-  if (out.error) {
-    const { type, message, line, traceback, hint } = out.error;
-    parts.push(h("div", { class: "nadg-problem", role: "alert" }, h("b", {}, `${type}${line ? ` at line ${line}` : ""}: `), message, hint ? h("div", {}, hint) : null));
-    if (traceback) parts.push(h("pre", { class: "nadg-log nadg-badtext", tabindex: 0, "aria-label": "Traceback" }, traceback));
-  } else if (out.reason) parts.push(h("p", { class: "nadg-dim" }, out.reason));
-  if (out.stdout) parts.push(h("pre", { class: "nadg-log", tabindex: 0, "aria-label": "Printed output" }, out.stdout));
-  if (out.stderr) parts.push(h("pre", { class: "nadg-log nadg-dim", tabindex: 0, "aria-label": "Error output" }, out.stderr));
+  const parts = outputParts(out);
   if (!parts.length) parts.push(h("p", { class: "nadg-dim" }, final ? "It printed nothing. Its result is on the Results page." : row.state === "running" ? "Nothing printed yet." : "It has not started."));
-  const code = h("details", { class: "nadg-fold" }, h("summary", {}, item.kind === "prompt" ? "Prompt" : "Code"), h("div", { class: "nadg-code" }, codeLines(item.code.trimEnd()).map((line, k) => h("div", { class: `nadg-line ${out.error?.line === k + 1 ? "nadg-err" : ""}` }, h("span", { class: "nadg-ln" }, k + 1), h("span", { class: "nadg-tx" }, line.length ? line : "\u200b")))));
+  const code = h("details", { class: "nadg-fold" }, h("summary", {}, item.kind === "prompt" ? "Prompt" : "Code"), codeBlock(item.code, out.error?.line ?? 0));
   code.open = ui.folds.has(item.id) || Boolean(out.error);
   code.addEventListener("toggle", () => { if (code.open) ui.folds.add(item.id); else ui.folds.delete(item.id); });
   return h("div", { class: "nadg-output" },
     h("div", { class: "nadg-head" }, h("span", { class: "nadg-n" }, item.n), h("h3", { class: "nadg-grow" }, item.name), chip(`${STATES[row.state]} ${row.state}`, TONES[row.state] ?? ""), actions),
-    facts, ...parts, code);
+    facts, row.state === "failed" ? drawChange(ui, "run") : null, ...parts, code);
+}
+
+function reruns(ui, item) {
+  const found = new Set([item.id]);
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const other of ui.plan.subtasks) if (!found.has(other.id) && other.depends_on.some((id) => found.has(id))) { found.add(other.id); grown = true; }
+  }
+  return found.size === 1 ? "Rerun" : `Rerun this and ${found.size - 1} after it`;
+}
+
+// Runs of the background, to look at; those that nobody drives, to take up again.
+function drawRuns(ui) {
+  const { runs } = ui.offers, shown = ui.live.run?.id;
+  const lost = runs.filter((run) => !run.here && run.id !== shown);
+  const here = runs.filter((run) => run.here);
+  const lines = lost.slice(0, 3).map((run) => h("div", { class: "nadg-lost" }, chip("interrupted", "warn"), h("span", { class: "nadg-grow" }, run.text), button("Resume", () => ui.link.send("run", { run: run.id }), { "data-run": run.id })));
+  if (here.length < 2) return lines;
+  const pick = h("select", { "aria-label": "Run that is shown", class: "nadg-runs", onchange: () => ui.link.send("run", { run: pick.value }) }, here.map((run) => h("option", { value: run.id, selected: run.id === shown }, `${run.state} · ${run.text} · ${run.id}`)));
+  return [h("div", { class: "nadg-formline" }, h("span", { class: "nadg-dim" }, `${here.length} runs of this notebook`), pick), ...lines];
 }
 
 function drawRunHead(ui) {
@@ -48,7 +65,9 @@ function drawRunHead(ui) {
     c.failed ? h("span", { class: "nadg-badtext" }, h("b", {}, c.failed), " failed") : null,
     c.running ? h("span", {}, h("b", {}, c.running), " running") : null,
     c.held ? h("span", {}, h("b", {}, c.held), " held") : null,
-    h("span", {}, "elapsed ", ui.elapsed), h("span", { class: "nadg-dim" }, run.id));
+    h("span", {}, "elapsed ", ui.elapsed),
+    run.left ? h("span", {}, "about ", h("b", {}, run.left), " left") : run.live ? h("span", { class: "nadg-dim" }, "time left not known yet") : null,
+    h("span", { class: "nadg-dim nadg-runid" }, run.id));
   const open = ["running", "paused"].includes(run.state);
   const acts = h("div", { class: "nadg-act" });
   if (open && run.done < run.total) {

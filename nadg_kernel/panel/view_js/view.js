@@ -9,6 +9,7 @@ class View {
     this.folds = new Set();
     this.plan = model.get("plan");
     this.live = { ...model.get("live") };
+    this.offers = model.get("offers");
     this.elapsed = h("b");
     this.top = h("div", { class: "nadg-top" });
     this.graph = h("div", { class: "nadg-graph", tabindex: -1 });
@@ -17,10 +18,17 @@ class View {
     this.tools = h("div", { class: "nadg-tools", role: "toolbar", "aria-label": "Edit the plan" });
     this.side = h("div", { class: "nadg-side" });
     this.foot = h("div", { class: "nadg-bottom" });
+    this.rehearsal = h("div");
+    this.form = h("div");
+    this.proposal = h("div");
+    this.head = h("div");
+    this.questions = new Questions(this);
+    this.fleet = new Fleet(this);
+    this.top.append(this.head, this.questions.node);
     this.notice = h("div", { class: "nadg-notice", role: "alert" });
     this.health = h("div", { class: "nadg-health", role: "status" });
-    this.main = h("div", { class: "nadg-main" }, h("div", { class: "nadg-left" }, this.graph, this.list, this.tools), this.side);
-    this.root = h("section", { class: "nadg-view", "aria-label": "Plan", "data-lm-suppress-shortcuts": "true" }, this.health, this.notice, this.top, this.main, this.foot);
+    this.main = h("div", { class: "nadg-main" }, h("div", { class: "nadg-left" }, this.graph, this.list, this.tools, this.form), this.side);
+    this.root = h("section", { class: "nadg-view", "aria-label": "Plan", "data-lm-suppress-shortcuts": "true" }, this.health, this.notice, this.fleet.node, this.top, this.proposal, this.main, this.rehearsal, this.foot);
     el.append(this.root);
     this.link = new Link(model, (what, answer) => this.answered(what, answer), (health) => this.showHealth(health));
     this.list.addEventListener("scroll", () => drawList(this));
@@ -28,6 +36,8 @@ class View {
     this.root.addEventListener("beforeinput", keepLineBreak, true);
     this.onplan = () => { this.plan = model.get("plan"); this.draw(); };
     this.onlive = () => { this.take(model.get("live")); this.drawLive(); };
+    this.onoffers = () => { this.offers = model.get("offers"); this.drawOffers(); };
+    model.on("change:offers", this.onoffers);
     model.on("change:plan", this.onplan);
     model.on("change:live", this.onlive);
     this.take(this.live);
@@ -57,7 +67,7 @@ class View {
     const steps = shell.querySelector(".nadg-steps");
     steps?.setAttribute("role", "navigation");
     steps?.setAttribute("aria-label", "Pages");
-    for (const [where, label] of [[".nadg-command textarea", "Command"], [".nadg-path input", "Path of a file"], [".nadg-saved-plans select", "Saved plans"]]) shell.querySelector(where)?.setAttribute("aria-label", label);
+    for (const [where, label] of [[".nadg-command textarea", "Command"], [".nadg-path input", "Path of a file"], [".nadg-saved-plans select", "Saved plans"], [".nadg-prompt textarea", "What would be sent"], [".nadg-answer textarea", "A chat's answer"], [".nadg-filter-since select", "Period"], [".nadg-filter-state select", "State"], [".nadg-filter-worker select", "Worker"], [".nadg-filter-text input", "Words of the command"]]) shell.querySelector(where)?.setAttribute("aria-label", label);
     this.focused = () => { this.inside = true; };
     this.left = (event) => { if (event.relatedTarget) this.inside = shell.contains(event.relatedTarget); };
     shell.addEventListener("focusin", this.focused);
@@ -75,15 +85,58 @@ class View {
       else this.link.send("attach", { path: event.target.value });
     };
     shell.addEventListener("keydown", this.shellKey, true);
+    this.shellClick = (event) => { const copy = event.target.closest?.(".nadg-copy"), text = copy && shell.querySelector(".nadg-prompt textarea"); if (text) { text.disabled = false; copyText(text, copy); text.disabled = true; } };
+    shell.addEventListener("click", this.shellClick);
     shell.addEventListener("beforeinput", keepLineBreak, true);
+  }
+
+  // Both widgets' states arrive in one message, in no order that could be counted on: draw with what is there.
+  drawOffers() {
+    this.root.classList.toggle("nadg-fleetpage", Boolean(this.offers.fleet));
+    this.fleet.show(this.offers.fleet);
+    if (this.offers.fleet || !this.plan.subtasks) return;
+    this.showPrompt?.();
+    const review = this.plan.page === "review";
+    const focused = this.proposal.contains(document.activeElement);
+    this.proposal.replaceChildren(...[review ? drawChange(this, "review") : null].filter(Boolean));
+    if (focused && this.proposal.firstChild) this.proposal.querySelector("button")?.focus();
+    this.drawTop();
+    if (review) this.drawFoot();
+    else this.drawSide();
+  }
+
+  drawFoot() {
+    const kept = this.foot.contains(document.activeElement) ? document.activeElement.textContent : null;
+    this.foot.replaceChildren(...drawApproval(this));
+    if (kept) [...this.foot.querySelectorAll("button, summary")].find((item) => item.textContent === kept)?.focus();
+  }
+
+  openRehearsal() {
+    this.leaveEditor();
+    const close = () => { this.rehearsal.replaceChildren(); this.foot.querySelector("[data-trial=rehearse]")?.focus(); };
+    this.rehearsal.replaceChildren(trialAsk(this, null, close));
+    this.rehearsal.querySelector("[data-trial=go]").focus();
+  }
+
+  openForm(name) {
+    const close = () => { this.form.replaceChildren(); this.formName = ""; this.showPrompt = null; this.list.focus({ preventScroll: true }); };
+    if (this.formName === name) return close();
+    if (!this.item()) return;
+    this.formName = name;
+    this.form.replaceChildren(name === "ask" ? askForm(this, close) : splitForm(this, close));
+    this.form.onkeydown = (event) => { if (event.key === "Escape") { event.stopPropagation(); close(); } };
+    this.form.querySelector("textarea, input")?.focus();
   }
 
   draw() {
     this.root.classList.toggle("nadg-empty", !this.plan.subtasks);
+    if (this.plan.page !== "review") { this.form.replaceChildren(); this.rehearsal.replaceChildren(); this.formName = ""; }
     if (!this.plan.subtasks) {
       this.side.replaceChildren();
       this.editor = null;
-      this.top.replaceChildren(h("p", { class: "nadg-dim" }, "There is no plan yet. Type a command on the Command page and draft one."));
+      this.drawOffers();
+      this.questions.node.hidden = true;
+      this.head.replaceChildren(h("p", { class: "nadg-dim" }, "There is no plan yet. Type a command on the Command page and draft one."));
       return;
     }
     this.root.dataset.page = this.plan.page;
@@ -92,7 +145,8 @@ class View {
     drawList(this);
     this.drawTools();
     this.drawSide();
-    this.foot.replaceChildren(...drawApproval(this));
+    this.drawFoot();
+    this.drawOffers();
     this.showNotice();
   }
 
@@ -115,20 +169,21 @@ class View {
     this.reveal();
     drawList(this);
     this.drawSide();
-    if (this.plan.page === "review") this.foot.replaceChildren(...drawApproval(this));
+    if (this.plan.page === "review") this.drawFoot();
     this.showNotice();
   }
 
   drawTop() {
     const { plan } = this;
-    const keep = this.top.contains(document.activeElement) ? document.activeElement.textContent : null;
+    const keep = this.head.contains(document.activeElement) ? document.activeElement.textContent : null;
+    this.questions.show(plan.page === "run" ? [] : plan.questions, this.offers.answers ?? {});
+    if (plan.page === "run" && document.activeElement?.matches?.(".nadg-runs")) return; // a list that is open stays
     const said = [plan.goal && `Goal: ${plan.goal}`, plan.assumptions.length && `Assumes: ${plan.assumptions.join("; ")}`].filter(Boolean);
     const head = [h("div", { class: "nadg-cmdline" },
-      h("div", { class: "nadg-grow" }, h("div", { class: "nadg-q" }, cut(plan.command, 400)), said.length ? h("div", { class: "nadg-dim" }, cut(said.join("  ·  "), 600)) : null,
-        plan.questions.length ? h("div", { class: "nadg-ask" }, `Asks: ${plan.questions.join("  ·  ")}`) : null),
+      h("div", { class: "nadg-grow" }, h("div", { class: "nadg-q" }, cut(plan.command, 400)), said.length ? h("div", { class: "nadg-dim" }, cut(said.join("  ·  "), 600)) : null,),
       h("div", { class: "nadg-chips" }, plan.data.map((data) => chip(`${data.name} · ${data.size}`))))];
-    this.top.replaceChildren(...(plan.page === "run" ? drawRunHead(this) : head));
-    if (keep) [...this.top.querySelectorAll("button")].find((item) => item.textContent === keep)?.focus();
+    this.head.replaceChildren(...(plan.page === "run" ? [...drawRuns(this), ...drawRunHead(this)] : head));
+    if (keep) [...this.head.querySelectorAll("button")].find((item) => item.textContent === keep)?.focus();
     this.showElapsed();
   }
 
@@ -141,9 +196,12 @@ class View {
       button("+ Add", () => this.link.send("add"), { "data-tool": "add" }),
       one("Duplicate", "duplicate", { disabled: empty, "data-tool": "duplicate" }),
       one("Delete", "drop", { disabled: empty, "data-tool": "drop" }),
+      button("Split…", () => this.openForm("split"), { disabled: empty, "data-tool": "split", title: "Into shards, or into two at a line: Alt+S" }),
+      one("Merge with next", "merge", { disabled: plan.subtasks.length < 2, "data-tool": "merge", title: "Alt+M" }),
       button("Undo", () => this.link.send("undo"), { disabled: !plan.undo, "data-tool": "undo", title: "Ctrl+Z", class: "nadg-btn nadg-ghost" }),
       button("Redo", () => this.link.send("redo"), { disabled: !plan.redo, "data-tool": "redo", title: "Ctrl+Shift+Z", class: "nadg-btn nadg-ghost" }),
     ];
+    if (items.length) items.push(button("Ask to change…", () => this.openForm("ask"), { disabled: empty, "data-tool": "ask", title: "Say in words what should be different: Alt+C", class: "nadg-btn nadg-ghost" }));
     if (items.length && plan.suggestions.length) {
       const pick = h("select", { "aria-label": "Add a recipe that fits the data", class: "nadg-recipes", "data-tool": "recipes", onchange: () => { if (pick.value) this.link.send("add", { suggestion: Number(pick.value) }); pick.value = ""; } },
         h("option", { value: "" }, "Add a recipe…"), plan.suggestions.map((item, k) => h("option", { value: k, title: item.reason }, item.title)));
@@ -182,6 +240,7 @@ class View {
   select(id) {
     if (id === this.live.selected) return;
     this.leaveEditor();
+    if (this.formName === "split") { this.form.replaceChildren(); this.formName = ""; }
     this.live.selected = id;
     this.wanted = { id, rev: Infinity };
     this.link.send("select", { subtask: id }, { select: id });
@@ -216,6 +275,12 @@ class View {
     } else if (mod && !inText(event.target) && this.plan.page === "review" && event.key.toLowerCase() === "y") {
       event.preventDefault();
       this.link.send("redo");
+    } else if (event.altKey && !mod && !event.shiftKey && this.plan.page === "review" && this.plan.subtasks && ["s", "m", "t", "c"].includes(event.key.toLowerCase())) {
+      event.preventDefault();
+      const key = event.key.toLowerCase();
+      if (key === "m") this.onSelected("merge");
+      else if (key === "t") this.editor?.openTrial();
+      else this.openForm(key === "s" ? "split" : "ask");
     } else if (event.target === this.list) this.listKey(event);
   }
 
@@ -251,6 +316,7 @@ class View {
       if (what.field === "id" && answer.rev <= this.live.rev) this.local.delete(what.key);
     }
     if (answer.ok && !what.key) this.say("");
+    if (answer.ok) what.done?.();
     this.take({ ...this.live });
     if (this.plan.page === "review" && this.editor && this.item()) this.editor.show(this.item());
   }
@@ -283,8 +349,10 @@ class View {
     this.shell?.removeEventListener("focusin", this.focused);
     this.shell?.removeEventListener("focusout", this.left);
     this.shell?.removeEventListener("keydown", this.shellKey, true);
+    this.shell?.removeEventListener("click", this.shellClick);
     this.shell?.removeEventListener("beforeinput", keepLineBreak, true);
     this.model.off("change:plan", this.onplan);
+    this.model.off("change:offers", this.onoffers);
     this.model.off("change:live", this.onlive);
   }
 }
