@@ -32,7 +32,7 @@ from pydantic import ValidationError
 
 from nadg_kernel.engines.answers import BadAnswer, Intake, NotKept, ended
 from nadg_kernel.engines.base import AttemptEvent
-from nadg_kernel.engines.client import WorkerClient
+from nadg_kernel.engines.calls import WorkerCalls
 from nadg_kernel.engines.faults import Broken, Refused, WrongBytes
 from nadg_kernel.engines.request import Request, Uploads
 from nadg_kernel.errors import DataError, StoreError, WorkerError
@@ -74,7 +74,7 @@ class Patience:
 class Link:
     """A worker as an attempt needs it: its client, what it was given, and its boot as last seen (or empty)."""
 
-    client: WorkerClient
+    client: WorkerCalls
     uploads: Uploads
     boot_id: str = ""
 
@@ -150,6 +150,7 @@ class Following:
             return
         self._began, self._sent = self._patience.clock(), True
         async with link.client.execute(self._request.body, self._intake.most_event_bytes) as stream:
+            self._began = self._patience.clock()  # it may have waited for a place on the way
             async for event in self._read(stream):
                 yield event
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.engines import health as looks
@@ -20,9 +21,10 @@ from nadg_kernel.model import Outcome
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from nadg_kernel.engines.base import AttemptSpec, Blobs
+    from nadg_kernel.engines.calls import WorkerCalls
 
 _CANCEL_TRIES = 4
 _CANCEL_ANSWER_BYTES = 256 * MB
@@ -34,7 +36,7 @@ CLOSELY_S = 180.0
 class _Worker:
     """One worker under watch. `link` is None once it is gone."""
 
-    def __init__(self, endpoint: WorkerEndpoint, client: WorkerClient | None, state: WorkerState) -> None:
+    def __init__(self, endpoint: WorkerEndpoint, client: WorkerCalls | None, state: WorkerState) -> None:
         self.endpoint, self.state = endpoint, state
         self.link = None if client is None else Link(client=client, uploads=Uploads())
         self.look_now = asyncio.Event()
@@ -59,9 +61,14 @@ class HttpEngine:
         patience: Patience | None = None,
         tls: ssl.SSLContext | None = None,
         pace: float = 1.0,
+        connect: Callable[[WorkerEndpoint], WorkerCalls] | None = None,
     ) -> None:
-        """Watch these workers from `start()` on. `pace` multiplies the seconds between two looks at a worker."""
-        self._blobs, self._timeouts, self._tls, self._pace = blobs, timeouts, tls, pace
+        """Watch these workers from `start()` on. `pace` multiplies the seconds between two looks at a worker.
+
+        `connect` gives another way to a worker than HTTP; it may raise WorkerError, which its state then shows.
+        """
+        self._blobs, self._pace = blobs, pace
+        self._connect = connect or partial(WorkerClient, timeouts=timeouts, tls=tls)
         self._patience = patience or Patience()
         self._rng = random.Random()  # noqa: S311 - jitter
         self._workers: dict[str, _Worker] = {}
@@ -90,7 +97,7 @@ class HttpEngine:
             return
         self._release(self._workers.get(endpoint.worker_id))
         try:
-            client = WorkerClient(endpoint, timeouts=self._timeouts, tls=self._tls)
+            client = self._connect(endpoint)
         except WorkerError as error:
             self._workers[endpoint.worker_id] = worker = _Worker(endpoint, None, looks.unknown(endpoint, str(error)))
             self._tell(worker)
@@ -273,7 +280,7 @@ class HttpEngine:
         task.add_done_callback(self._closing.discard)
 
 
-async def _close(watch: asyncio.Task[None] | None, client: WorkerClient) -> None:
+async def _close(watch: asyncio.Task[None] | None, client: WorkerCalls) -> None:
     if watch is not None:
         watch.cancel()
         await asyncio.wait([watch])

@@ -156,11 +156,15 @@ class LocalWorkers:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self._home,
-            env=worker_environment(worker_id, token),
+            env=self.environment(worker_id, token),
             # Ctrl-C in a terminal is meant for the kernel: runs go on, and workers end when their pipe does.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
+
+    def environment(self, worker_id: str, token: str) -> dict[str, str]:
+        """What one process sees of the environment."""
+        return worker_environment(worker_id, token)
 
     def tell(self, change: LocalChange) -> None:
         """Pass a change on."""

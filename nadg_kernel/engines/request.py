@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from nadg_kernel.engines.base import AttemptSpec, Blobs
-    from nadg_kernel.engines.client import WorkerClient
+    from nadg_kernel.engines.calls import WorkerCalls
 
 MOST_BODY_BYTES = 8 * 1024 * 1024
 """A larger request sends its inline values as blobs."""
@@ -35,7 +35,7 @@ class Request:
             inputs = {name: _as_blobs(ref, blobs) for name, ref in inputs.items()}
             body = _body(spec, inputs)
         self.body = body
-        named = [sha256 for ref in inputs.values() for sha256 in _blob_leaves(ref)]
+        named = [leaf["sha256"] for ref in inputs.values() for leaf in blob_leaves(ref)]
         self.needed = tuple(dict.fromkeys([*named, *(sha256 for sha256, _ in spec.files.values())]))
 
 
@@ -56,12 +56,13 @@ def _body(spec: AttemptSpec, inputs: Mapping[str, Mapping[str, Any]]) -> bytes:
     return json.dumps(request, separators=(",", ":")).encode()
 
 
-def _blob_leaves(ref: Mapping[str, Any]) -> Iterator[str]:
+def blob_leaves(ref: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The parts of a value's reference whose bytes are blobs."""
     if ref.get("format") in {"list", "dict"}:
         for item in ref.get("items") or ():
-            yield from _blob_leaves(item)
+            yield from blob_leaves(item)
     elif ref.get("sha256") and ref.get("data") is None and ref.get("value") is None and not _is_null(ref):
-        yield ref["sha256"]
+        yield ref
 
 
 def _is_null(ref: Mapping[str, Any]) -> bool:
@@ -71,7 +72,7 @@ def _is_null(ref: Mapping[str, Any]) -> bool:
 def _as_blobs(ref: Mapping[str, Any], blobs: Blobs) -> dict[str, Any]:
     if ref.get("format") in {"list", "dict"}:
         return {**ref, "items": [_as_blobs(item, blobs) for item in ref.get("items") or ()]}
-    if next(_blob_leaves(ref), None) is not None or ref.get("size", 0) < _SMALL:
+    if next(blob_leaves(ref), None) is not None or ref.get("size", 0) < _SMALL:
         return dict(ref)
     try:
         data = values.from_ref(ref, blobs.get).data
@@ -108,7 +109,7 @@ class Uploads:
         if len(self._has) > _REMEMBERED:
             self._has.popitem(last=False)
 
-    async def send(self, client: WorkerClient, needed: Iterable[str], get: Callable[[str], bytes]) -> None:
+    async def send(self, client: WorkerCalls, needed: Iterable[str], get: Callable[[str], bytes]) -> None:
         """Give the worker what it lacks; bytes that another attempt is sending are waited for.
 
         Raises DataError for bytes that are not on this side, and the client's errors.

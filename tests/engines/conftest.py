@@ -24,3 +24,12 @@ async def engine(server, blobs):
     running = make_engine([endpoint(server)], blobs)
     yield running
     await running.close()
+
+
+@pytest.fixture(scope="session")
+def dask_cluster():
+    """Two Dask workers in processes of their own, shared by all tests of the xdist group `dask`."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        yield cluster
