@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nadg_kernel.engines.base import WorkerHealth, WorkerState
-from nadg_kernel.estimates import code_digest, estimate
+from nadg_kernel.estimates import code_digest, earlier, estimate, expected
 from nadg_kernel.estimates.makespan import feasible, makespan
-from nadg_kernel.model import DataSchema, Map, Plan, Subtask
+from nadg_kernel.model import DataSchema, Event, EventType, Map, Plan, Subtask
+from nadg_kernel.scheduler import Scheduler
+from nadg_kernel.stores.owners import this_owner
+from nadg_kernel.stores.sqlite import SqliteStore
+from tests.stores.made import START
 
 
 def worker(capacity=2, health=WorkerHealth.READY, labels=()):
@@ -131,3 +135,65 @@ def test_feasible():
     assert feasible({"a": (), "b": ("a",)})
     assert not feasible({"a": ("b",), "b": ("a",)})
     assert not feasible({"a": ("missing",)})
+
+
+class TestFromTheStore:
+    @pytest.fixture
+    async def store(self, tmp_path):
+        store = SqliteStore(tmp_path / "nadg.db")
+        await store.open()
+        yield store
+        await store.close()
+
+    async def record(self, store, run_id, plan, seconds, *, rehearsal=False):
+        """Write a run in which each attempt took so long, by subtask id."""
+        epoch = await store.create_run(run_id, plan, this_owner(), rehearsal=rehearsal)
+        events = []
+
+        def add(kind, subtask, payload, attempt=None):
+            place = {"subtask": subtask, "shard": None if attempt is None else 0, "attempt_id": attempt}
+            events.append(
+                Event(run_id=run_id, epoch=epoch, seq=len(events) + 1, at=START, type=kind, payload=payload, **place)
+            )
+
+        for name, took in seconds.items():
+            attempt = f"{run_id}-{name}"
+            add(EventType.ATTEMPT_INTENDED, name, {"worker": "w", "number": 1}, attempt)
+            ended = {"outcome": "succeeded", "worker": "w", "seconds": took}
+            add(EventType.ATTEMPT_ENDED, name, ended, attempt)
+            add(EventType.SUBTASK_STATE, name, {"state": "succeeded"})
+        await store.append(run_id, epoch, events)
+
+    async def test_earlier_runs_of_the_same_work(self, store):
+        renamed = Subtask(id="z", title="Renamed", code=A.code)
+        await self.record(store, "r1", plan_of(renamed, B), {"z": 4.0, "b": 9.0})
+        await self.record(store, "r2", plan_of(A, B), {"a": 6.0, "b": 9.0}, rehearsal=True)
+        found = estimate(plan_of(A, B, Subtask(id="c", code="new")), await earlier(store, plan_of(A, B)))
+        assert found.seconds == {"a": 4.0, "b": 9.0, "c": None}
+        assert await expected(store, plan_of(A, B)) == {"a": 4.0, "b": 9.0}
+
+    async def test_a_run_does_not_wait_for_its_history(self, store):
+        await self.record(store, "r1", plan_of(A, B), {"a": 4.0, "b": 9.0})
+        assert await expected(store, plan_of(A, B), within_s=0) == {}
+        assert await expected(store, plan_of(A)) == {}, "one subtask needs no order"
+
+
+def test_what_takes_long_starts_first():
+    """Two chains of two: by count they are equal, by seconds one is not."""
+    plan = plan_of(
+        Subtask(id="short", code="x"),
+        Subtask(id="long", code="x"),
+        Subtask(id="after_short", code="x", depends_on=("short",)),
+        Subtask(id="after_long", code="x", depends_on=("long",)),
+    )
+
+    def first(estimates):
+        scheduler = Scheduler(plan, estimates=estimates)
+        payload = {"worker": "w", "state": "ready", "capacity": 1, "labels": []}
+        scheduler.apply(Event(run_id="r", epoch=1, seq=1, at=START, type=EventType.WORKER_STATE, payload=payload), 0.0)
+        (start,), _ = scheduler.decide(0.0)
+        return start.shard.subtask
+
+    assert first({}) == "short"
+    assert first({"after_long": 50.0, "after_short": 5.0}) == "long"
+    assert first({"after_short": 50.0, "after_long": 5.0}) == "short"

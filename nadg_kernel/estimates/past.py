@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from nadg_kernel.estimates.making import NEWEST, code_digest
+from nadg_kernel.errors import StoreError
+from nadg_kernel.estimates.making import NEWEST, code_digest, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +20,8 @@ SUBTASKS_READ = 2_000
 RUNS_READ = 40
 RUNS_EACH = 3
 """Runs that count for one subtask."""
+WITHIN_S = 0.5
+"""How long the start of a run waits for its history."""
 
 
 async def earlier(store: Store, plan: Plan) -> list[dict[str, Any]]:
@@ -47,6 +51,21 @@ async def earlier(store: Store, plan: Plan) -> list[dict[str, Any]]:
         attempts = await _rows(store, "attempts", about)
         out.extend({**known_of, "seconds": attempt["seconds"]} for attempt in attempts)
     return out
+
+
+async def expected(store: Store, plan: Plan, within_s: float = WITHIN_S) -> dict[str, float]:
+    """Seconds by subtask id, of what is known: for the order in which a run starts its subtasks.
+
+    From this machine's journal. Empty where the order is given anyway, or where the history does not say in time: a
+    run starts at once.
+    """
+    if len(plan) < 2 or len({item.depends_on for item in plan.subtasks}) < 2:  # noqa: PLR2004 - nothing to choose
+        return {}
+    try:
+        async with asyncio.timeout(within_s):
+            return estimate(plan, await earlier(getattr(store, "local", store), plan)).known
+    except (TimeoutError, StoreError):
+        return {}
 
 
 async def _rows(store: Store, frame: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from nadg_kernel.attachments import attach_all, needed
 from nadg_kernel.autoscaling import Autoscale, Autoscaler
 from nadg_kernel.deploy.access import SpaceAccess
 from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlannerError, PlanNotApproved, RunNotFound
+from nadg_kernel.estimates import expected
 from nadg_kernel.fleet import Fleet
 from nadg_kernel.grid.frames import Frames
 from nadg_kernel.grid.planning import Planning
@@ -47,7 +48,9 @@ class Grid(Planning, Workforce, Frames):
 
     Without keys: recipes, local workers and SQLite. `planner` is a name or an object with `draft`; `local_workers` how
     many to start here; `home` where journal, blobs and plans are kept; `autoscale` how many workers there may be at
-    most (see `autoscale`; off without). Everything else comes from the environment.
+    most (see `autoscale`; off without). `engine` is a Dask cluster to run on instead, as `dask://HOST:PORT` or a
+    `distributed.Client`: its workers are used, and local ones only with `local_workers`. Everything else comes from
+    the environment.
     """
 
     def __init__(
@@ -58,8 +61,12 @@ class Grid(Planning, Workforce, Frames):
         home: str | Path | None = None,
         settings: Settings | None = None,
         autoscale: Autoscale | int | None = None,
+        engine: object = None,
     ) -> None:
-        """Open the store and begin to start the workers. Raises SettingsError or StoreError."""
+        """Open the store and begin to start the workers. Raises SettingsError or StoreError.
+
+        With `engine` also WorkerError where the cluster cannot be used, and MissingExtra without Dask.
+        """
         self.settings = settings or load_settings()
         if home is not None:
             from dataclasses import replace
@@ -76,14 +83,15 @@ class Grid(Planning, Workforce, Frames):
         self.registry = Registry(self.store, self.settings.grid_secret, spaces)
         self.runs_here: dict[str, Run] = {}
         self._closed = False
-        count = self.settings.local_workers if local_workers is None else local_workers
+        default = self.settings.local_workers if engine is None else 0
         self._fleet = Fleet(
-            local=count,
+            local=default if local_workers is None else local_workers,
             home=self.home,
             blobs=self.blobs,
             store=self.store,
             secret=self.settings.grid_secret,
             spaces=spaces,
+            cluster=engine,
         )
         host = HubHost(self.settings) if self.settings.hf_token else None
         self._autoscaler = Autoscaler(self._fleet, lambda: tuple(self.runs_here.values()), host=lambda: host)
@@ -91,6 +99,8 @@ class Grid(Planning, Workforce, Frames):
         self._advice.previewing = partial(_previewed, weakref.ref(self))
         try:
             self.loop.run(self.store.open())
+            if engine is not None:
+                self.loop.run(self._fleet.connect())
             self.loop.spawn(self._fleet.start())
             if autoscale is not None:
                 self.autoscale(autoscale)
@@ -217,7 +227,8 @@ class Grid(Planning, Workforce, Frames):
         budget: Budget | None = None,
     ) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        run = self._made(run_id, plan, refs, rehearsal=rehearsal)
+        estimates = self.loop.run(expected(self.store, plan))
+        run = self._made(run_id, plan, refs, rehearsal=rehearsal, estimates=estimates)
         run.budget = budget
         run.start()
         if show:
@@ -231,7 +242,8 @@ class Grid(Planning, Workforce, Frames):
         history = [event async for event in self.store.read(run_id)]
         begun = [event.payload for event in history if event.type is EventType.RUN_STARTED]
         refs = dict(begun[-1].get("data") or {}) if begun else {}
-        run = self._made(run_id, plan, refs, epoch=epoch, history=history)
+        estimates = await expected(self.store, plan)
+        run = self._made(run_id, plan, refs, epoch=epoch, history=history, estimates=estimates)
         run.replay(history)
         return run.start()
 
