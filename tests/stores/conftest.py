@@ -61,8 +61,11 @@ def project():
 SUPABASE = pytest.mark.xdist_group("supabase")
 STORES = ["sqlite", pytest.param("supabase", marks=SUPABASE), pytest.param("replicated", marks=SUPABASE)]
 POSTGREST = os.environ.get("NADG_TEST_POSTGREST_URL", "")
-"""A project, or PostgREST under /rest/v1, that the tests may empty; NADG_TEST_POSTGREST_KEY opens it."""
+"""A project, or PostgREST under /rest/v1, that the tests may empty. NADG_TEST_POSTGREST_KEY is a key of the role
+service_role there, NADG_TEST_POSTGREST_PUBLIC_KEY one of anon; CONTRIBUTING.md says how to make them."""
+PUBLIC_KEY = os.environ.get("NADG_TEST_POSTGREST_PUBLIC_KEY", "")
 if POSTGREST:
+    assert os.environ.get("NADG_TEST_POSTGREST_KEY"), "NADG_TEST_POSTGREST_URL needs NADG_TEST_POSTGREST_KEY too"
     STORES.append(pytest.param("postgrest", marks=SUPABASE))
 
 

@@ -18,7 +18,7 @@ from nadg_kernel.stores import supabase
 from nadg_kernel.stores.base import WorkerRow
 from nadg_kernel.stores.supabase import SupabaseStore
 from nadg_kernel.stores.supabase_errors import SupabaseUnreachable, explained
-from tests.stores.conftest import opened
+from tests.stores.conftest import POSTGREST, PUBLIC_KEY, opened
 from tests.stores.made import ME, START, Journal, plan, rows
 from tests.supabase.server import free_port
 
@@ -147,13 +147,19 @@ async def test_the_wrong_key(project):
         await SupabaseStore(project.url, "sb_secret_of_another_project").open()
 
 
-async def test_the_public_key_gets_nothing(project, monkeypatch):
+@pytest.mark.parametrize("server", ["project", *(["postgrest"] if POSTGREST and PUBLIC_KEY else [])])
+async def test_the_public_key_gets_nothing(request, monkeypatch, server):
     """Neither through our own calls nor by hand."""
+    if server == "postgrest":
+        url, key = POSTGREST, PUBLIC_KEY
+    else:
+        project = request.getfixturevalue("project")
+        url, key = project.url, project.public
     monkeypatch.setattr(supabase, "check_settings", lambda *_: None)
     with pytest.raises(StoreError, match="refuses access"):
-        await SupabaseStore(project.url, project.public).open()
-    headers = {"apikey": project.public, "Authorization": f"Bearer {project.public}"}
-    async with httpx.AsyncClient(base_url=f"{project.url}/rest/v1", headers=headers, trust_env=False) as client:
+        await SupabaseStore(url, key).open()
+    headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=f"{url}/rest/v1", headers=headers, trust_env=False) as client:
         answers = [await client.get(f"/{table}") for table in ("worker_nodes", "task_history", "nadg_events")]
         answers += [await client.post("/worker_nodes", json={"vm_url": "https://rogue.example"})]
         answers += [await client.delete("/task_history?id=gt.0")]
