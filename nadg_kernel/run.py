@@ -323,6 +323,7 @@ class Run:
         for event in events:
             self.progress.apply(event)
             self.spending.apply(event)
+        self._stopped = bool(self.progress.held_because)
 
     def _mind_budget(self, at: datetime) -> None:
         """Hold what has not started once the budget is used up; on the loop's thread."""

@@ -97,6 +97,20 @@ def test_seconds_are_minded_while_nothing_happens(grid):
     assert run.wait(60).ok
 
 
+def test_a_resumed_run_keeps_its_budget(tmp_path):
+    plan = Plan(command="wait").add(id="a", code="result = 1").approve(by="test")
+    with Grid(home=tmp_path, local_workers=0, planner="recipes") as first:
+        run = first.run(plan, show=False, budget=Budget(seconds=0.01)).wait(60)
+        assert run.state is RunState.PAUSED
+    with Grid(home=tmp_path, local_workers=1, planner="recipes") as second:
+        again = second.resume(run.id, show=False).wait(60)
+        assert again.budget == Budget(seconds=0.01)
+        assert again.state is RunState.PAUSED
+        assert "the budget of 0.01 s is used up" in again.progress.reason
+        again.allow(None)
+        assert again.wait(60).ok
+
+
 def test_a_budget_is_numbers():
     for bad in ({"tokens": -1}, {"model_calls": True}, {"seconds": "long"}):
         with pytest.raises(SettingsError, match="a budget's"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from nadg_kernel.advice import Advice, chosen
 from nadg_kernel.attachments import attach_all, needed
 from nadg_kernel.autoscaling import Autoscale, Autoscaler
+from nadg_kernel.budget import Budget
 from nadg_kernel.deploy.access import SpaceAccess
 from nadg_kernel.errors import PlanFileError, PlanHasProblems, PlannerError, PlanNotApproved, RunNotFound
 from nadg_kernel.estimates import expected
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from nadg_kernel.budget import Budget
     from nadg_kernel.planners.base import Planner
     from nadg_kernel.stores.replica import ReplicaState
 
@@ -228,7 +228,8 @@ class Grid(Planning, Workforce, Frames):
     ) -> Run:
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         estimates = self.loop.run(expected(self.store, plan))
-        run = self._made(run_id, plan, refs, rehearsal=rehearsal, estimates=estimates)
+        about = {} if budget is None else {"budget": budget.to_json()}
+        run = self._made(run_id, plan, refs, rehearsal=rehearsal, estimates=estimates, about=about)
         run.budget = budget
         run.start()
         if show:
@@ -243,7 +244,10 @@ class Grid(Planning, Workforce, Frames):
         begun = [event.payload for event in history if event.type is EventType.RUN_STARTED]
         refs = dict(begun[-1].get("data") or {}) if begun else {}
         estimates = await expected(self.store, plan)
-        run = self._made(run_id, plan, refs, epoch=epoch, history=history, estimates=estimates)
+        limits = begun[-1].get("budget") if begun else None
+        about = {"budget": limits} if limits else {}
+        run = self._made(run_id, plan, refs, epoch=epoch, history=history, estimates=estimates, about=about)
+        run.budget = Budget(**limits) if limits else None
         run.replay(history)
         return run.start()
 

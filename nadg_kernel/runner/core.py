@@ -59,6 +59,7 @@ class Runner:
         epoch: int | None = None,
         history: Sequence[Event] = (),
         rehearsal: bool = False,
+        about: Mapping[str, Any] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         seed: int | None = None,
         policy: RetryPolicy | None = None,
@@ -70,8 +71,8 @@ class Runner:
 
         `data` maps names to ValueRefs as dicts, their blobs kept already; `files` a relative path to (sha256, size).
         With `epoch` None the run is created in the store; with an epoch (from `store.claim`) and the `history` that
-        the store gives, it is resumed. `estimates` are expected seconds by subtask id, where they are known. Raises
-        PlanNotApproved for a draft that is no rehearsal.
+        the store gives, it is resumed. `estimates` are expected seconds by subtask id, where they are known. `about`
+        is kept with the run's start, for whoever resumes it. Raises PlanNotApproved for a draft that is no rehearsal.
         """
         if not plan.approved and not rehearsal:
             raise PlanNotApproved(plan.command)
@@ -84,8 +85,8 @@ class Runner:
         self._journal.epoch = epoch or 0
         self._scheduler = Scheduler(plan, seed=seed, policy=policy, estimates=estimates, requires=needs)
         self._inputs = Inputs(data, blobs)
-        about = {"owner": owner.to_json(), "rehearsal": rehearsal}
-        self._ledger = Ledger(plan, self._journal, self._scheduler, self._inputs, about)
+        told = {**(about or {}), "owner": owner.to_json(), "rehearsal": rehearsal}
+        self._ledger = Ledger(plan, self._journal, self._scheduler, self._inputs, told)
         self._roster = Roster()
         self._mailbox = Mailbox()
         self._places = Places(engine, self._mailbox.wake)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nadg_kernel.errors import PlannerError
-from nadg_kernel.model import Command, Context, DataSchema
+from nadg_kernel.model import Command, Context, DataSchema, Plan, Subtask
 from nadg_kernel.planners.base import Briefing
 from nadg_kernel.planners.gemini import make_gemini
 from nadg_kernel.planners.gemini.google_genai import GoogleGenai
@@ -96,6 +96,8 @@ async def fails(sdk, reply, match, **options):
     with pytest.raises(PlannerError, match=match) as caught:
         await draft(sdk, reply, **options)
     assert KEY not in str(caught.value)
+    assert "chat" in str(caught.value), "every failure offers what works without Gemini"
+    assert "recipes" in str(caught.value)
     return str(caught.value)
 
 
@@ -157,6 +159,45 @@ async def test_retired_model_is_named_without_asking(sdk, model):
         with pytest.raises(PlannerError, match=r"is retired.*gemini-3\.8-flash"):
             await planner.draft(COMMAND, BRIEFING)
         assert fake.seen == []
+
+
+FAILURES = {
+    "wrong key": (Fail(400, "INVALID_ARGUMENT", "API key not valid."), "GEMINI_API_KEY"),
+    "forbidden": (Fail(403, "PERMISSION_DENIED", "no"), "does not accept the key"),
+    "no such model": (Fail(404, "NOT_FOUND", "no"), "NADG_GEMINI_MODEL"),
+    "quota per minute": (quota("PerMinute", "7s"), "7 s"),
+    "quota per day": (quota("PerDay"), "resets at midnight"),
+    "overloaded": (Fail(503, "UNAVAILABLE"), "503"),
+    "refused": (Fail(400, "INVALID_ARGUMENT", "too many tokens"), "too many tokens"),
+    "not offered there": (Fail(400, "FAILED_PRECONDITION", "User location is not supported"), "where you are"),
+    "blocked": (Blocked("PROHIBITED_CONTENT"), "PROHIBITED_CONTENT"),
+    "safety": (Say("{", finish="SAFETY"), "SAFETY"),
+    "recitation": (Say("{", finish="RECITATION"), "RECITATION"),
+    "no candidates": (Silent(), "without an answer"),
+    "a proxy's page": (Raw(b"<html>Sign in</html>", code=403), "proxy"),
+    "broken off": (Drop(), "Gemini"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+async def test_a_failure_says_what_to_do_and_loses_nothing(sdk, case):
+    """As a change: the plan is as it was, and the same call works when the server does."""
+    step, says = FAILURES[case]
+    steps = iter([step] * 4)
+    change = {"changes": [{"action": "edit", "id": "a", "code": "result = 2"}]}
+    plan = Plan(command="Count", subtasks=(Subtask(id="a", code="result = 1"),))
+    before = plan.to_json()
+    with FakeGemini(lambda _prompt, _number: next(steps, None) or Say(change)) as fake:
+        made = sdk(Secret(KEY), MODEL, base_url=fake.url, sleep=Waits(), now=lambda: NOON)
+        planner = ModelPlanner(made, "gemini")
+        with pytest.raises(PlannerError) as caught:
+            await planner.revise(plan, "two instead")
+        assert says in str(caught.value)
+        assert "chat" in str(caught.value)
+        assert "recipes" in str(caught.value)
+        assert plan.to_json() == before
+        steps = iter(())
+        assert (await planner.revise(plan, "two instead")).plan["a"].code == "result = 2\n"
 
 
 async def test_quota_per_minute_waits_what_it_is_told_with_a_countdown(sdk):

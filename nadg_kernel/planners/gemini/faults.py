@@ -41,10 +41,11 @@ def of_status(code: int, details: object, model: str, now: datetime) -> Fault:
     if code == 429 or status == "RESOURCE_EXHAUSTED":  # noqa: PLR2004 - HTTP
         return _quota(error, said, now)
     if (error and code in {401, 403}) or "API_KEY_INVALID" in str(details) or "API key" in said:
-        return Fault(message=f"Gemini does not accept the key ({said or code}): check GEMINI_API_KEY")
+        return Fault(message=f"Gemini does not accept the key ({said or code}): check GEMINI_API_KEY. {OTHERS}")
     if code == 404:  # noqa: PLR2004
         known = ", ".join(CURRENT)
-        return Fault(message=f"there is no model {model!r} for this key: set NADG_GEMINI_MODEL to one of {known}")
+        words = f"there is no model {model!r} for this key: set NADG_GEMINI_MODEL to one of {known}. {OTHERS}"
+        return Fault(message=words)
     if code in {500, 502, 503, 504}:
         return Fault(message=f"Gemini is overloaded or down ({code}): {OTHERS}", retry_after=0)
     if code == 400 and "location" in said.lower():  # noqa: PLR2004

@@ -16,4 +16,8 @@ def retired(model: str) -> str | None:
     name = plain(model).lower()
     if not name.startswith(_RETIRED):
         return None
-    return f"{plain(model)} is retired and no longer answers: set NADG_GEMINI_MODEL to one of {', '.join(CURRENT)}"
+    others = ", ".join(CURRENT)
+    return (
+        f"{plain(model)} is retired and no longer answers: set NADG_GEMINI_MODEL to one of {others}, "
+        "or use the planner chat or recipes"
+    )
