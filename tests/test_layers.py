@@ -34,7 +34,7 @@ LAYERS = [
         "results",
         "runview",
     },
-    {"advice", "attachments", "autoscaling", "deploy", "evidence", "fleet", "grid", "loop", "registry", "run"},
+    {"advice", "attachments", "autoscaling", "deploy", "evidence", "fleet", "grid", "loop", "registry", "run", "standins"},
     {"panel", "magics", "cli", "doctor"},
 ]
 SIBLINGS = LAYERS[3]

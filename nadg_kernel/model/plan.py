@@ -17,7 +17,7 @@ from nadg_kernel.model.edits import Edit
 from nadg_kernel.model.plan_file import FORMAT, read_plan, reading
 from nadg_kernel.model.problems import Problem, find_problems
 from nadg_kernel.model.records import Approval, DataSchema, Subtask
-from nadg_kernel.model.render import plan_html, plan_text
+from nadg_kernel.model.render import plan_html, plan_text, subtasks_diff
 from nadg_kernel.model.written import from_function, unflatten
 
 
@@ -184,6 +184,11 @@ class Plan:
             message = "this plan knows no grid: grid.prompt_preview(words, plan=plan), or grid.check(plan) first"
             raise PlanError(message)
         return self.context.preview(self, words)
+
+    def diff(self, other: Plan | None = None) -> str:
+        """What changed since the draft, or since `other`: a unified diff by field, the code line by line."""
+        old, name = (self.draft, "draft") if other is None else (other.subtasks, "other")
+        return subtasks_diff(old, self.subtasks, (name, "plan"))
 
     def order(self) -> tuple[str, ...]:
         """The ids so that each comes after what it depends on; subtasks on a cycle keep the plan's order at the end."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -64,6 +66,25 @@ def plan_text(plan: Plan) -> str:
         head.append(f"  {number}. {item.id}: {item.name}{after}{'  [' + special + ']' if special else ''}")
     head += [f"  ! {problem}" for problem in plan.problems]
     return "\n".join(head)
+
+
+def subtasks_diff(old: Sequence[Subtask], new: Sequence[Subtask], names: tuple[str, str]) -> str:
+    """A unified diff of two lists of subtasks: their order, then each by its id, the code line by line."""
+    ids = tuple(dict.fromkeys(item.id for item in (*old, *new)))  # a subtask that moved is compared with itself
+    before, after = (_lines({item.id: item for item in items}, ids) for items in (old, new))
+    return "\n".join(difflib.unified_diff(before, after, *names, lineterm="", n=2))
+
+
+def _lines(items: Mapping[str, Subtask], ids: Sequence[str]) -> list[str]:
+    out = [f"order: {', '.join(items)}"]
+    for item in (items[name] for name in ids if name in items):
+        out.append(f"[{item.id}]")
+        for key, value in item.to_json().items():
+            if key in {"code", "prompt"}:
+                out += [f"{item.id} {key}| {line}" for line in str(value).splitlines()]
+            elif key != "id":
+                out.append(f"{item.id} {key}: {json.dumps(value, ensure_ascii=False)}")
+    return out
 
 
 def plan_html(plan: Plan) -> str:

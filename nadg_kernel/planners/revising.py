@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nadg_kernel.errors import EditError, PlannerError
 from nadg_kernel.model import Plan
+from nadg_kernel.model.render import subtasks_diff
 from nadg_kernel.planners.answering import unfenced
 
 if TYPE_CHECKING:
@@ -45,10 +44,7 @@ class Proposal:
 
     def diff(self) -> str:
         """A unified diff of the two plans' subtasks, the code line by line. Empty when nothing changes."""
-        old, new = (
-            [line for item in plan.subtasks for line in _lines(item.to_json())] for plan in (self.base, self.plan)
-        )
-        return "\n".join(difflib.unified_diff(old, new, "plan", "proposed", lineterm="", n=2))
+        return subtasks_diff(self.base.subtasks, self.plan.subtasks, ("plan", "proposed"))
 
 
 class Reviser(Protocol):
@@ -137,15 +133,4 @@ def _values(change: Mapping[str, Any], name: str, notes: list[str]) -> dict[str,
         out["timeout_s"] = float(timeout)
     if change.get("permissions"):
         notes.append(f"{name} asks for permissions ({change['permissions']}): set them yourself if you agree")
-    return out
-
-
-def _lines(raw: dict[str, Any]) -> list[str]:
-    name = raw["id"]
-    out = [f"[{name}]"]
-    for key, value in raw.items():
-        if key in {"code", "prompt"}:
-            out += [f"{name} {key}| {line}" for line in str(value).splitlines()]
-        elif key != "id":
-            out.append(f"{name} {key}: {json.dumps(value, ensure_ascii=False)}")
     return out

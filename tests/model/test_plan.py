@@ -102,6 +102,18 @@ def test_move_hold_and_order():
     assert plan.descendants("score") == {"chart", "report"}
 
 
+def test_diff_follows_a_subtask_that_moved():
+    plan = three()
+    assert plan.diff(plan) == ""
+    later = plan.edit("chart", code='x = inputs["score"]\nresult = x').move("chart", 0).drop("report")
+    lines = later.diff(plan).splitlines()
+    assert lines[:2] == ["--- other", "+++ plan"]
+    assert {"-order: score, chart, report", "+order: chart, score"} <= set(lines)
+    assert {'-chart code| result = inputs["score"]', "+chart code| result = x", "-[report]"} <= set(lines)
+    assert not any(line.startswith(("-[score]", "-[chart]", "+[")) for line in lines), "what stays is not repeated"
+    assert "+[score]" in plan.diff(), "a plan made by hand had no draft"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
