@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.engines.client import WorkerEndpoint
+from nadg_kernel.engines.health import NOT_ASKED
 from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalChange, LocalWorkers
 from nadg_kernel.engines.tokens import registered_endpoint
@@ -44,9 +45,15 @@ class Fleet:
         store: Store,
         secret: Secret | None,
         spaces: SpaceAccess | None = None,
+        cluster: object = None,
     ) -> None:
-        """Know what to start; nothing runs yet. `spaces` lets through to private Spaces."""
-        self.engine = HttpEngine([], blobs)
+        """Know what to start; nothing runs yet. `spaces` lets through to private Spaces.
+
+        `cluster` is a Dask cluster, whose workers are used instead of the registered ones. Raises SettingsError for
+        what is none, and MissingExtra without Dask.
+        """
+        self.engine = HttpEngine([], blobs) if cluster is None else _on_cluster(cluster, blobs)
+        self._on_cluster = cluster is not None
         self._store, self._secret, self._spaces = store, secret, spaces
         self._admissions: dict[str, asyncio.Task[None]] = {}
         self._local_names = tuple(f"local-{number}" for number in range(1, local + 1))
@@ -58,11 +65,15 @@ class Fleet:
         self._listed = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
+    async def connect(self) -> None:
+        """Reach what the engine stands on. Raises WorkerError where a cluster cannot be used, with what to do."""
+        await self.engine.start()
+
     async def start(self) -> None:
         """Add the registered workers, start the local ones, and watch them until `close`."""
         await self.engine.start()
         self._watch = asyncio.create_task(self._watched())
-        for row in await self._store.workers():
+        for row in () if self._on_cluster else await self._store.workers():
             self.use(row)
         self._listed.set()
         await self._local.start()
@@ -149,12 +160,13 @@ class Fleet:
         return enough()
 
     async def settle(self, timeout: float) -> None:  # noqa: ASYNC109 - as above
-        """Wait until each local worker is ready or has failed to start, so that capacity and imports are known."""
+        """Wait until each local worker, and each of a cluster's, is ready or says why not: so imports are known."""
 
         def settled() -> bool:
-            known = {
-                s.worker_id for s in self.engine.snapshot() if s.health is WorkerHealth.READY and s.modules is not None
-            }
+            states = self.engine.snapshot()
+            known = {s.worker_id for s in states if s.health is WorkerHealth.READY and s.modules is not None}
+            if self._on_cluster and any(s.worker_id not in known and s.reason in {"", NOT_ASKED} for s in states):
+                return False
             return all(name in known or name in self._failed for name in self._local_names)
 
         with suppress(TimeoutError):
@@ -202,3 +214,10 @@ class Fleet:
             states = self.engine.snapshot()
             for listener in tuple(self._listeners):
                 listener(states)
+
+
+def _on_cluster(cluster: object, blobs: Blobs) -> HttpEngine:
+    """The engine over a Dask cluster. Dask is imported only here."""
+    from nadg_kernel.engines.dask.engine import DaskEngine
+
+    return DaskEngine(cluster, blobs)

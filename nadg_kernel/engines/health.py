@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.client import WorkerEndpoint
     from nadg_kernel.wire import Health, StatusReport
 
+NOT_ASKED = "not asked yet"
 _SMOOTHING = 0.3
 INTERVALS = {
     WorkerHealth.READY: 3.0,
@@ -26,7 +27,7 @@ INTERVALS = {
 MOST_INTERVAL_S = 30.0
 
 
-def unknown(endpoint: WorkerEndpoint, reason: str = "not asked yet") -> WorkerState:
+def unknown(endpoint: WorkerEndpoint, reason: str = NOT_ASKED) -> WorkerState:
     """A worker before its first answer, or one that is gone."""
     return WorkerState(
         worker_id=endpoint.worker_id,

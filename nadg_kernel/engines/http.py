@@ -105,7 +105,7 @@ class HttpEngine:
         self._workers[endpoint.worker_id] = worker = _Worker(endpoint, client, looks.unknown(endpoint))
         self._tell(worker)
         worker.task = asyncio.get_running_loop().create_task(self._watch(worker))
-        worker.task.add_done_callback(_report)
+        worker.task.add_done_callback(report)
 
     def lose_worker(self, endpoint: WorkerEndpoint, reason: str) -> None:
         """A worker is known to be gone for now (its process ended): its attempts are lost at once."""
@@ -287,7 +287,7 @@ async def _close(watch: asyncio.Task[None] | None, client: WorkerCalls) -> None:
     await client.close()
 
 
-def _report(task: asyncio.Task[None]) -> None:
+def report(task: asyncio.Task[None]) -> None:
     """Give a watch's own failure to the loop's exception handler at once, where the person can be told."""
     if not task.cancelled() and (error := task.exception()) is not None:
         task.get_loop().call_exception_handler({"message": "the watch of a worker failed", "exception": error})

@@ -74,6 +74,7 @@ class Cluster:
         try:
             await client
         except (OSError, ValueError, TypeError, RuntimeError) as error:
+            await client.close()
             raise WorkerError(
                 f"no Dask scheduler answers at {self.address}: {error}. Is it running, is the port right, "
                 "and does a tls:// address have its certificates (give a distributed.Client with `security`)?"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.engines.client import WorkerClient, WorkerEndpoint
 from nadg_kernel.engines.dask.cluster import Cluster
 from nadg_kernel.engines.dask.link import DaskLink
-from nadg_kernel.engines.http import HttpEngine
+from nadg_kernel.engines.http import HttpEngine, report
 from nadg_kernel.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class DaskEngine(HttpEngine):
         self._cluster = Cluster(engine)
         self._members: dict[str, Member] = {}
         self._left: dict[str, float] = {}
+        self._starting = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._look_s = LOOK_S * self._pace
 
@@ -47,12 +48,18 @@ class DaskEngine(HttpEngine):
         """Connect and watch the cluster. Raises WorkerError with what to check, or with what to install where."""
         if self._watching is not None:
             return
-        await super().start()
-        await self._cluster.connect()
-        await self._cluster.check()
-        if self._watching is None:
-            self._meet(await self._cluster.members())
-            self._watching = asyncio.get_running_loop().create_task(self._watch_cluster())
+        async with self._starting:
+            if self._watching is None:
+                await super().start()
+                try:
+                    await self._cluster.connect()
+                    await self._cluster.check()
+                    self._meet(await self._cluster.members())
+                except WorkerError:
+                    await self._cluster.close()
+                    raise
+                self._watching = asyncio.get_running_loop().create_task(self._watch_cluster())
+                self._watching.add_done_callback(report)
 
     async def close(self) -> None:
         """Stop watching and disconnect. Attempts go on where they run; their sandboxes end after a while."""
