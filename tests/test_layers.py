@@ -34,7 +34,20 @@ LAYERS = [
         "results",
         "runview",
     },
-    {"advice", "attachments", "autoscaling", "deploy", "evidence", "fleet", "grid", "loop", "registry", "run", "standins"},
+    {
+        "advice",
+        "attachments",
+        "autoscaling",
+        "deploy",
+        "evidence",
+        "fleet",
+        "grid",
+        "loop",
+        "offers",
+        "registry",
+        "run",
+        "standins",
+    },
     {"panel", "magics", "cli", "doctor"},
 ]
 SIBLINGS = LAYERS[3]

@@ -8,9 +8,12 @@ from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import error_line, make_console
 from nadg_kernel.cli.following import followed
 from nadg_kernel.cli.run import require_worker
+from nadg_kernel.display import clean_text
 
 if TYPE_CHECKING:
     from nadg_kernel.cli.following import Outputs
+
+CHARS = 70
 
 
 def resume(run_id: str | None, outputs: Outputs) -> int:
@@ -20,11 +23,12 @@ def resume(run_id: str | None, outputs: Outputs) -> int:
 
     if run_id is None:
         with Grid(local_workers=0) as grid:
-            found = grid.unfinished()
-        for name in found:
-            print(name)  # noqa: T201
+            found = grid.offers()
+        for item in found:
+            words = " ".join(clean_text(item.command, CHARS).split())
+            print(f"{item.run_id}  {item.done} of {item.total} done  {words}")  # noqa: T201
         if not found:
-            error_line("no run is unfinished")
+            error_line("there is no run to go on with")
         return Code.OK
     with Grid() as grid:
         require_worker(grid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import uuid
 import weakref
 from contextlib import suppress
@@ -24,6 +25,7 @@ from nadg_kernel.grid.scaling import HubHost
 from nadg_kernel.grid.workforce import Workforce
 from nadg_kernel.loop import BackgroundLoop
 from nadg_kernel.model import EventType, Plan
+from nadg_kernel.offers import Offers, find_offers
 from nadg_kernel.registry import Registry
 from nadg_kernel.rehearsal import ROWS, rehearsed, sampled
 from nadg_kernel.run import Run, wired
@@ -111,6 +113,7 @@ class Grid(Planning, Workforce, Frames):
             raise
         self._at_exit = partial(_close_at_exit, weakref.WeakMethod(self.close))
         atexit.register(self._at_exit)
+        self._show_offers()
 
     @property
     def planner_name(self) -> str:
@@ -187,6 +190,13 @@ class Grid(Planning, Workforce, Frames):
         rows = self.loop.run(self.store.unfinished())
         return [row.run_id for row in rows if row.run_id not in self.runs_here]
 
+    def offers(self) -> Offers:
+        """Runs of this machine that stopped in the middle and that nobody drives, with what is done and how to go on.
+
+        In a notebook a new Grid shows those of the last two weeks.
+        """
+        return self.loop.run(find_offers(self.store, since=None))
+
     def panel(self) -> Any:
         """The control panel over this grid, to show as the last line of a cell."""
         from nadg_kernel.panel import Panel
@@ -216,6 +226,15 @@ class Grid(Planning, Workforce, Frames):
         states = self.worker_states()
         ready = sum(state.health == "ready" for state in states)
         return f"Grid({ready} of {len(states)} workers ready, planner {self.planner_name}, history {self.store_name})"
+
+    def _show_offers(self) -> None:
+        """In a notebook, say which runs could go on; elsewhere nobody asked."""
+        ipython = sys.modules.get("IPython")
+        shell = None if ipython is None else ipython.get_ipython()
+        if shell is not None and hasattr(shell, "kernel") and (found := self.loop.run(find_offers(self.store))):
+            from IPython.display import display
+
+            display(found)  # type: ignore[no-untyped-call]
 
     def _start(
         self,

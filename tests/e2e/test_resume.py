@@ -17,12 +17,12 @@ def test_a_run_that_was_left_goes_on(quick):
         assert begun.wait(30)
         stop()
     listed = quick("resume")
-    assert (listed.code, listed.out) == (0, f"{left}\n")
+    assert (listed.code, listed.out) == (0, f"{left}  0 of 2 done  later\n")
     run = quick("resume", left, "--json", "out.json", workers=1, report="out.json")
     assert run.code == 0, run.err
     assert run.report["run_id"] == left
     assert run["two"]["result"] == 2
-    assert "no run is unfinished" in quick("resume").err
+    assert "there is no run to go on with" in quick("resume").err
 
 
 def test_a_run_that_is_not_there(quick):
