@@ -89,11 +89,13 @@ class Cluster:
             async with asyncio.timeout(CONNECT_S):
                 await self.client.run_on_scheduler(package_version)
                 found = await self.client.run(package_version, on_error="return")
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
+            if not lacks_package(error):
+                raise WorkerError(f"the Dask cluster at {self.address} does not answer: {error!r}") from error
             raise needs_package(f"the Dask scheduler at {self.address}", error) from error
-        except (OSError, TimeoutError) as error:
-            raise WorkerError(f"the Dask cluster at {self.address} does not answer: {error}") from error
-        lacking = {where: error for where, error in found.items() if isinstance(error, Exception)}
+        lacking = {
+            where: error for where, error in found.items() if isinstance(error, Exception) and lacks_package(error)
+        }
         if found and len(lacking) == len(found):
             where, reason = next(iter(lacking.items()))
             raise needs_package(f"the Dask worker at {where}, like the others,", reason) from reason
@@ -123,10 +125,10 @@ class Cluster:
             answers = await self.client.run(ask, call, arguments, workers=[address])
         except NadgError:
             raise
-        except (ImportError, AttributeError) as error:
-            raise needs_package(f"the Dask worker at {address}", error) from error
         except Exception as error:
-            # What a cluster's scheduler says of a worker that it cannot reach has no common type.
+            # What a scheduler passes on of a worker's errors, or says of one that it cannot reach, has no common type.
+            if lacks_package(error):
+                raise needs_package(f"the Dask worker at {address}", error) from error
             raise Unreached(f"the Dask worker at {address} cannot be asked: {error!r}") from error
         return unpack(answers[address])
 
@@ -260,10 +262,19 @@ class Flight:
                 raise problem
             if not self._ended:
                 self.end(await future)
-        except ImportError as error:
-            self.put(needs_package("the Dask worker", error))
         except Exception as error:  # noqa: BLE001 - whatever Dask says of a task that it cannot run
-            self.put(Broken(f"Dask lost the attempt: {error!r}"))
+            lacks = lacks_package(error)
+            self.put(needs_package("the Dask worker", error) if lacks else Broken(f"Dask lost the attempt: {error!r}"))
+
+
+def lacks_package(error: Exception) -> bool:
+    """Whether an error says that this package, or this version's part of it, cannot be imported over there.
+
+    Dask passes such errors on as they are, or as their text in an Exception.
+    """
+    if isinstance(error, ImportError | AttributeError):
+        return True
+    return any(kind in str(error) for kind in ("ModuleNotFoundError(", "ImportError(", "AttributeError("))
 
 
 def needs_package(where: str, error: Exception) -> WorkerError:
@@ -272,7 +283,7 @@ def needs_package(where: str, error: Exception) -> WorkerError:
 
     which = "==".join(part for part in ("nadg-kernel[dask]", package_version()) if part)
     return Unreached(
-        f"{where} cannot run attempts ({type(error).__name__}: {error}): install {which} in the "
+        f"{where} cannot run attempts ({error!r}): install {which} in the "
         "environment of the Dask scheduler and its workers, and restart them"
     )
 
