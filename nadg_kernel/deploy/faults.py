@@ -36,23 +36,36 @@ def in_words(space: str, doing: str, token: Secret, endpoint: str) -> Iterator[N
         yield
     except NadgError:
         raise
-    except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", 0)
-        said = _clean(getattr(error, "server_message", None) or _last_line(str(error)), token)
-        kind = NotThere if status == _NOT_FOUND or type(error).__name__ == "RepositoryNotFoundError" else DeployError
-        raise kind(_refusal(space, doing, status, said)) from None
     except Exception as error:
-        if not type(error).__module__.startswith(("httpx", "httpcore")) and not isinstance(
-            error, (OSError, ValueError)
-        ):
-            raise
-        said = _clean(str(error) or type(error).__name__, token)
-        if isinstance(error, ValueError):
+        found = _cause(error, HfHubHTTPError)
+        if isinstance(found, HfHubHTTPError):
+            status = getattr(found.response, "status_code", 0)
+            said = _clean(getattr(found, "server_message", None) or _last_line(str(found)), token)
+            missing = status == _NOT_FOUND or type(found).__name__ == "RepositoryNotFoundError"
+            raise (NotThere if missing else DeployError)(_refusal(space, doing, status, said)) from None
+        said = _clean(str(found) or type(found).__name__, token)
+        if isinstance(found, (ValueError, RuntimeError)):
             raise DeployError(f"{doing} {space} failed: {said}") from None
+        if not _is_network(found):
+            raise
         raise DeployError(
             f"{endpoint} cannot be reached ({said}): look at the network and at HTTPS_PROXY, then try again; "
             "what was done so far is kept"
         ) from None
+
+
+def _cause(error: BaseException, answered: type[Exception]) -> BaseException:
+    """What is behind an error: huggingface_hub hides what ended an upload behind one that says nothing."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, answered) or _is_network(inner):
+            return inner
+        inner = inner.__cause__
+    return error
+
+
+def _is_network(error: BaseException) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "httpcore"))
 
 
 def _refusal(space: str, doing: str, status: int, said: str) -> str:

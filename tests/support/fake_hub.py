@@ -1,4 +1,4 @@
-"""A local server that speaks the Hub's API as far as deployments use it through huggingface_hub, and refuses all else."""
+"""A local server that speaks the Hub's API as far as deployments use it, and refuses all else."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class _Api(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _serve(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        raw = self._read()
         path = self.path.partition("?")[0]
         self.token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         body = self._parsed(raw)
@@ -139,6 +139,16 @@ class _Api(BaseHTTPRequestHandler):
             return self._send(no.status, {"error": no.message}, code=no.code)
 
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the library's names
+
+    def _read(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
 
     def _fail_if_told(self, path: str) -> None:
         for route, fail in self.hub.fails.items():
@@ -198,40 +208,40 @@ class _Api(BaseHTTPRequestHandler):
         return self._send(200, {"url": f"{self.hub.url}/spaces/{name}", "name": name})
 
     def _space(self, space: FakeSpace, call: str, body: Any) -> None:
-        kind = call.partition("/")[0]
+        kind, _, rest = call.partition("/")
         if kind in {"variables", "secrets"}:
-            kept = getattr(space, kind)
-            if self.command == "POST":
-                kept[body["key"]] = body["value"]
-            shown = {k: {"key": k, **({"value": v} if kind == "variables" else {})} for k, v in kept.items()}
-            return self._send(200, shown)
-        if (self.command, kind) == ("POST", "commit"):
-            return self._commit(space, body)
-        if (self.command, kind) == ("POST", "preupload"):
-            modes = [
-                {
-                    "path": file["path"],
-                    "uploadMode": "lfs" if file["path"] in self.hub.lfs else "regular",
-                    "shouldIgnore": False,
-                    "oid": _git_oid(space.files.get(file["path"])),
-                }
-                for file in body["files"]
-            ]
-            return self._send(200, {"files": modes})
-        if (self.command, kind) == ("GET", "logs"):
-            return self._logs(space.logs[call.partition("/")[2]])
-        if (self.command, kind) == ("PUT", "settings"):
-            space.private = body.get("visibility", "private" if body.get("private") else "public") == "private"
-            return self._send(200, {})
-        if (self.command, kind) == ("POST", "hardware"):
-            space.hardware = body["flavor"]
-        elif (self.command, kind) == ("POST", "pause"):
-            space.stages = ["PAUSED"]
-        elif (self.command, kind) == ("POST", "restart"):
-            space.stages = [space.stage, "APP_STARTING", "RUNNING"]
-        elif (self.command, kind) != ("GET", "runtime"):
-            raise _Refuse(404, f"no such call: {self.command} {call}")
-        return self._send(200, self._runtime(space, space.next_stage() if kind == "runtime" else space.stage))
+            return self._kept(getattr(space, kind), body, shown=kind == "variables")
+        match (self.command, kind):
+            case ("POST", "commit"):
+                return self._commit(space, body)
+            case ("POST", "preupload"):
+                return self._send(200, {"files": [self._mode(space, file["path"]) for file in body["files"]]})
+            case ("GET", "logs"):
+                return self._logs(space.logs[rest])
+            case ("PUT", "settings"):
+                space.private = body.get("visibility", "private" if body.get("private") else "public") == "private"
+                return self._send(200, {})
+            case ("POST", "hardware"):
+                space.hardware = body["flavor"]
+            case ("POST", "pause"):
+                space.stages = ["PAUSED"]
+            case ("POST", "restart"):
+                space.stages = [space.stage, "APP_STARTING", "RUNNING"]
+            case ("GET", "runtime"):
+                return self._send(200, self._runtime(space, space.next_stage()))
+            case _:
+                raise _Refuse(404, f"no such call: {self.command} {call}")
+        return self._send(200, self._runtime(space, space.stage))
+
+    def _kept(self, kept: dict[str, str], body: Any, *, shown: bool) -> None:
+        """Variables, or secrets, whose values nobody reads back."""
+        if self.command == "POST":
+            kept[body["key"]] = body["value"]
+        self._send(200, {k: {"key": k, **({"value": v} if shown else {})} for k, v in kept.items()})
+
+    def _mode(self, space: FakeSpace, path: str) -> dict[str, Any]:
+        mode = "lfs" if path in self.hub.lfs else "regular"
+        return {"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": _git_oid(space.files.get(path))}
 
     def _commit(self, space: FakeSpace, lines: list[dict[str, Any]]) -> None:
         for line in lines:
@@ -271,7 +281,7 @@ class _Api(BaseHTTPRequestHandler):
         return {"stage": stage, "hardware": hardware, "gcTimeout": 172800, **running}
 
     def _logs(self, lines: list[str]) -> None:
-        now = datetime.now(UTC).isoformat()
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
         events = [f"data: {json.dumps({'data': line, 'timestamp': now})}\n\n" for line in lines]
         data = "".join(events).encode()
         self.send_response(200)
