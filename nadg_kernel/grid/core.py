@@ -80,6 +80,7 @@ class Grid(Planning, Workforce, Frames):
         retention = parse_age(self.settings.retention, "NADG_RETENTION") if self.settings.retention else None
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(self.home / "blobs")
+        self._replica_away = ""
         self.store = make_store(self.settings, self._store_changed)
         spaces = SpaceAccess(self.settings)
         self.registry = Registry(self.store, self.settings.grid_secret, spaces)
@@ -275,6 +276,8 @@ class Grid(Planning, Workforce, Frames):
         more = {**more, "engine": self._fleet.engine, "store": self.store, "owner": this_owner()}
         run = wired(run_id, plan, refs, loop=self.loop, blobs=self.blobs, **more)
         self.runs_here[run_id] = run
+        if self._replica_away:
+            run.on_store("Supabase", self._replica_away, 0)
         return run
 
     async def _retain(self, age: timedelta) -> None:
@@ -282,6 +285,7 @@ class Grid(Planning, Workforce, Frames):
             await prune(self.store, self.blobs, age)
 
     def _store_changed(self, state: ReplicaState) -> None:
+        self._replica_away = "" if state.ok else state.reason
         for run in self.runs_here.values():
             run.on_store("Supabase", "" if state.ok else state.reason, state.caught_up)
 

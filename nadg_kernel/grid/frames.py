@@ -33,8 +33,18 @@ class Frames(GridBase):
         """One row per changed field of a plan: what people change in a split."""
         return self._frame("edits", filters)
 
+    def health(self, **filters: Any) -> pd.DataFrame:
+        """One row per state that a worker was seen in, by runs and heartbeats, newest first."""
+        return self._frame("health", filters)
+
+    def registered(self, **filters: Any) -> pd.DataFrame:
+        """One row per registered worker as it was last written. `since` and `until` are about its last ping."""
+        return self._frame("workers", filters)
+
     def export_history(self, path: str | Path, frame: str = "history", **filters: Any) -> Path:
-        """Write a frame (history, attempts, runs, edits, workers, shards) to a .parquet or .csv file, batch by batch.
+        """Write a frame to a .parquet or .csv file, batch by batch.
+
+        Frames are history, attempts, runs, edits, workers, shards, health and summary (per day, worker and outcome).
 
         In CSV, text that a spreadsheet would run as a formula is made plain. Raises StoreError for another ending.
         """

@@ -90,6 +90,7 @@ class Runner:
         self._roster = Roster()
         self._mailbox = Mailbox()
         self._places = Places(engine, self._mailbox.wake)
+        self._degraded: dict[str, Any] | None = None
         self._attempts = Attempts(self._ledger, engine, self._mailbox, self._places, kill_s)
         self._shards = Shards(
             run_id=run_id,
@@ -135,11 +136,11 @@ class Runner:
 
     def note_store(self, store: str, reason: str, caught_up: int = 0) -> None:
         """Journal that a replica of the store is away (`reason`), or that it has caught up with so many events."""
-        if not self._driving:
-            return
         kind = EventType.STORE_DEGRADED if reason else EventType.STORE_RECOVERED
         payload = {"store": store, "reason": reason} if reason else {"store": store, "caught_up": caught_up}
-        self._mailbox.post(lambda: self._noted(kind, payload))
+        self._degraded = payload if reason else None  # told at the start of a run that begins while it is away
+        if self._driving:
+            self._mailbox.post(lambda: self._noted(kind, payload))
 
     def _noted(self, kind: EventType, payload: dict[str, Any]) -> None:
         self._journal.add(kind, payload=payload)
@@ -213,6 +214,8 @@ class Runner:
             self._ledger.start(resumed=False)
         elif self._history:
             self._resume()
+        if self._degraded is not None:
+            self._noted(EventType.STORE_DEGRADED, self._degraded)
         if self._ledger.live:
             self._shards.count_data()
         self._mailbox.spawn(self._beat())
