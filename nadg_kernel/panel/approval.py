@@ -31,7 +31,6 @@ def approval_json(state: PanelState) -> dict[str, Any]:
             if item.permissions.granted
         ],
         "blocking": len(state.blocking),
-        "rows": [_row(item, state.workers) for item in plan.subtasks],
     }
 
 
@@ -79,7 +78,8 @@ def _summary(plan: Plan, workers: tuple[WorkerState, ...]) -> str:
     return f"{text} on {count_text(ready, 'ready worker')}"
 
 
-def _row(item: Subtask, workers: tuple[WorkerState, ...]) -> dict[str, Any]:
+def will_json(item: Subtask, workers: tuple[WorkerState, ...]) -> dict[str, Any]:
+    """What of a subtask would run, where, with which permissions and limits."""
     able = eligible(item, workers)
     if not able:
         where = "no worker" if not item.labels else f"no worker with {', '.join(item.labels)}"
@@ -89,11 +89,8 @@ def _row(item: Subtask, workers: tuple[WorkerState, ...]) -> dict[str, Any]:
         where = ", ".join(worker.worker_id for worker in able[:3]) + (" and others" if len(able) > 3 else "")  # noqa: PLR2004
     size = count_text(len(item.code.splitlines()), "line")
     return {
-        "id": item.id,
-        "name": item.name,
         "what": f"prompt, {size}" if item.kind == "prompt" else f"Python, {size}",
         "where": where,
         "permissions": list(item.permissions.granted),
         "limits": f"{item.limits.timeout_s:g} s, {item.limits.memory_mb:,} MB",
-        "held": item.hold,
     }

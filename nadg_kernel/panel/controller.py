@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nadg_kernel.errors import NadgError
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PUSH_S = 0.1
-"""At most ten repaints a second: the first change is shown at once, what follows within this time together."""
+PUSH_S = 0.125
+"""The first change is shown at once, what follows within this time together: eight repaints a second."""
+PUSHES = 10
+"""At most so many repaints a second: what is left beside the eight is for answers to the person, at once."""
 PUSHED_ROWS = 500
 """A run of more subtasks is repainted more rarely, in proportion."""
 
@@ -59,7 +63,9 @@ class Controller:
         self._screen = screen
         self._performer = Performer(grid, namespace, self.send, self._watch, self._watch_trial)
         self._answers: list[dict[str, Any]] = []
-        self._stale = self._resting = self._run_stale = self._trial_stale = False
+        self._stale = self._run_stale = self._trial_stale = False
+        self._resting = 0
+        self._pushed: deque[float] = deque(maxlen=PUSHES)
         self._unsubscribe = [grid.on_workers(lambda workers: self._apply(a.WorkersChanged(workers=tuple(workers))))]
         self._leave_run = self._leave_trial = _nothing
 
@@ -100,7 +106,7 @@ class Controller:
             self._screen.reply({**answer, "ok": False, "error": _ours(error)})
         else:
             self._answers.append({**answer, "rev": self.state.revision})
-            self._changed()
+            self._changed(now=True)
 
     def _apply(self, action: Action) -> None:
         """An action that no view waits for: what goes wrong is told on the page."""
@@ -164,13 +170,15 @@ class Controller:
         self._run_stale = True
         self._changed()
 
-    def _changed(self) -> None:
+    def _changed(self, *, now: bool = False) -> None:
         self._stale = True
-        if not self._resting:
+        room = len(self._pushed) < PUSHES or time.monotonic() - self._pushed[0] > 1
+        if not self._resting or (now and room):
             self._push()
 
     def _push(self) -> None:
-        self._resting = True
+        self._resting += 1
+        self._pushed.append(time.monotonic())
         rows = 0 if self.state.run is None else len(self.state.run.subtasks)
         self.grid.loop.later(PUSH_S * max(1.0, rows / PUSHED_ROWS), self._rested)
         self._look_at_run()
@@ -204,8 +212,8 @@ class Controller:
             self._apply(a.TrialEvent(snapshot=now, estimate_s=estimate))
 
     def _rested(self) -> None:
-        self._resting = False
-        if self._stale:
+        self._resting -= 1
+        if self._stale and not self._resting:
             self._push()
 
 

@@ -41,7 +41,8 @@ class Plans:
         self._grid, self._materials, self._tell, self._failure, self._run_of = grid, materials, tell, failure, run_of
         self._folder = grid.settings.home / "plans"
         self._paths: dict[str, Path] = {}
-        self._newest: Plan | None = None
+        self.newest: Plan | None = None
+        """The last plan that was to be estimated: older ones are of no use."""
 
     def handlers(self) -> dict[type[e.Effect], Callable[[Any], Action | None]]:
         """Effect -> what carries it out."""
@@ -110,7 +111,6 @@ class Plans:
 
     def save(self, effect: e.Save) -> Action:
         """The plan on disk: whole or not at all, also when the kernel is killed meanwhile."""
-        self._newest = effect.plan
         path = self._paths.get(effect.file)
         if path is None:
             words = "-".join(re.findall(r"[a-z0-9]+", effect.plan.command.lower())[:6])[:48] or "plan"
@@ -124,7 +124,7 @@ class Plans:
 
     def estimate(self, effect: e.Estimate) -> Action | None:
         """What the plan will take, unless a newer one is on its way already."""
-        if self._newest is not None and self._newest.digest != effect.plan.digest:
+        if self.newest is not effect.plan:
             return None
         cost = self._grid.estimate(effect.plan, self._materials.missing(effect.plan, effect.data))
         return a.Estimated(digest=effect.plan.digest, time=cost.time_text, tokens=cost.tokens_text)

@@ -49,7 +49,9 @@ def offers_json(state: PanelState) -> Json:
         out["goes_on"] = [plan[name].name for name in would_rerun(state)]
     if state.step is Step.WORKERS:
         note, refused = state.fleet_note
-        workers = [_worker_json(item) for item in state.workers]
+        workers = [
+            _worker_json(item) for item in sorted(state.workers, key=lambda item: (not item.local, item.worker_id))
+        ]
         out["fleet"] = {"workers": workers, "note": note, "refused": refused, "busy": state.fleet_busy}
     return out
 
@@ -82,13 +84,15 @@ def _trial_summary(trial: Trial) -> str:
     full = trial.full_rows
     rows = f"the first {trial.rows:,} of {full:,} rows" if full is not None and full > trial.rows else "all rows"
     what = "the whole plan" if trial.subtask is None else "one subtask and what it needs"
-    parts = [f"Rehearsed {what} on {rows}" if trial.over else f"Rehearsing {what} on {rows}"]
-    if trial.over:
-        parts.append(f"it took {seconds_text(trial.snapshot.elapsed_s)}")
-        whole = "the whole run" if trial.subtask is None else "the same on all rows"
-        about = "unknown" if trial.estimate_s is None else f"about {seconds_text(trial.estimate_s)}"
-        parts.append(f"{whole}: {about}")
-    return ", ".join(parts)
+    if not trial.over:
+        return f"Rehearsing {what} on {rows}"
+    whole = "the whole run" if trial.subtask is None else "the same on all rows"
+    about = (
+        "time unknown, for not all of it passed"
+        if trial.estimate_s is None
+        else f"about {seconds_text(trial.estimate_s)}"
+    )
+    return f"Rehearsed {what} on {rows} in {seconds_text(trial.snapshot.elapsed_s)}. For {whole}: {about}"
 
 
 def change_json(change: Change) -> Json:

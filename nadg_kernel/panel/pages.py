@@ -94,7 +94,7 @@ def history_html(rows: Sequence[Mapping[str, Any]], *, filtered: bool = False) -
         words = "No run is like that. Change the filters above." if filtered else "Nothing has run yet."
         return f"<p class='nadg-dim'>{words}</p>"
     heads = [name for name in HISTORY if name in rows[0]]
-    body = ("".join(f"<td{_narrow(name)}>{_cell(name, row.get(name))}</td>" for name in heads) for row in rows)
+    body = ("".join(f"<td{_narrow(name)}>{_of(name, row)}</td>" for name in heads) for row in rows)
     return _table([HISTORY[name] for name in heads], body)
 
 
@@ -107,6 +107,11 @@ def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
 
 def _narrow(name: str) -> str:
     return "" if name == "command" else " class='nadg-one-line'"
+
+
+def _of(name: str, row: Mapping[str, Any]) -> str:
+    mark = " " + _chip("rehearsal") if name == "state" and row.get("rehearsal") is True else ""
+    return _cell(name, row.get(name)) + mark
 
 
 def _cell(name: str, value: Any) -> str:

@@ -64,6 +64,7 @@ class Panel(w.VBox):  # type: ignore[misc]
                 target()(thing)
             except RuntimeError:
                 self._shell.say(CLOSED)
+                self._shell.reply({"op": "tock", "rev": -1})  # the kernel is there, only the grid is not
 
         return pass_on
 

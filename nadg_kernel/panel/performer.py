@@ -53,8 +53,9 @@ class Performer:
         self._answer = answer
         materials = Materials(grid, namespace)
         self.runs = Runs(grid, materials, self._tell, watch, watch_trial)
+        self._plans = Plans(grid, materials, self._tell, self._failure, self.runs.known)
         self._handlers = {
-            **Plans(grid, materials, self._tell, self._failure, self.runs.known).handlers(),
+            **self._plans.handlers(),
             **self.runs.handlers(),
             **Lists(grid).handlers(),
         }
@@ -63,6 +64,8 @@ class Performer:
 
     def perform(self, effect: Effect) -> None:
         """Do it soon: what is quick in the order of the calls, what may take long beside it."""
+        if isinstance(effect, e.Estimate):
+            self._plans.newest = effect.plan
         pool = self._slow if isinstance(effect, SLOW) else self._thread
         pool.submit(self._guarded, effect)
 

@@ -32,6 +32,10 @@ PARTS = (
 """The parts of the module in the order in which they are joined: a front end takes one, and there is no build step."""
 
 
+PATCHED_ROWS = 20
+"""Changed subtasks up to which a patch is sent in any plan; in a long one a quarter of it."""
+
+
 def source() -> str:
     """The view as one ES module."""
     return "\n".join((_HERE / "view_js" / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
@@ -52,9 +56,16 @@ class PlanView(anywidget.AnyWidget):
 
     def __init__(self, receive: Callable[[Mapping[str, Any]], None]) -> None:
         """Show nothing yet."""
+        self._patched = False
         super().__init__()
         self.on_msg(lambda _widget, content, _buffers: receive(content if isinstance(content, dict) else {}))
         answer_anywhere(self)
+
+    def _should_send_property(self, key: str, value: Any) -> bool:
+        """Keep a plan that was sent as a patch from being sent whole too (an ipywidgets hook, the same in 7 and 8)."""
+        if key == "plan" and self._patched:
+            return False
+        return bool(super()._should_send_property(key, value))
 
     def push(
         self,
@@ -63,13 +74,33 @@ class PlanView(anywidget.AnyWidget):
         offers: Mapping[str, Any],
         answers: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Show this, in one update; then send the acknowledgements that belong to it."""
+        """Show this: of a plan that is there already only what differs; then send the answers that belong to it."""
+        patch = _patch(self.plan, plan)
+        if patch is not None:
+            self._patched = True
+            try:
+                self.plan = dict(plan)  # for views that come later; those that are there get the patch
+            finally:
+                self._patched = False
+            if patch["rows"] or patch["head"]:
+                self.send({"op": "patch", **patch})
         with self.hold_sync():
             self.plan = dict(plan)
             self.live = dict(live)
             self.offers = dict(offers)
         for answer in answers:
             self.send(dict(answer))
+
+
+def _patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What differs between two plans, as rows by place and other parts by name; None where all of it had better go."""
+    before, after = old.get("subtasks"), new.get("subtasks")
+    if not before or not after or old.keys() != new.keys() or len(before) != len(after):
+        return None
+    rows = {str(place): row for place, row in enumerate(after) if row != before[place]}
+    if len(rows) > max(PATCHED_ROWS, len(after) // 4):
+        return None
+    return {"rows": rows, "head": {name: new[name] for name in new if name != "subtasks" and new[name] != old[name]}}
 
 
 def answer_anywhere(widget: ipywidgets.Widget) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import RunState, SubtaskState
-from nadg_kernel.panel.approval import approval_json, count_text
+from nadg_kernel.panel.approval import approval_json, count_text, will_json
 from nadg_kernel.panel.code_diff import code_diff
 from nadg_kernel.panel.graph import places
 from nadg_kernel.panel.offer_view import trial_json
@@ -47,7 +47,10 @@ def plan_json(state: PanelState) -> Json:
         ],
         "problems": [_problem_json(problem) for problem in problems.get(None, [])],
         "subtasks": [
-            _subtask_json(item, number, draft, problems.get(item.id, []), place[item.id])
+            {
+                **_subtask_json(item, number, draft, problems.get(item.id, []), place[item.id]),
+                "will": None if on_run else will_json(item, state.workers),
+            }
             for number, item in enumerate(plan.subtasks, 1)
         ],
         "suggestions": [{"title": item.title, "reason": item.reason} for item in state.suggestions],

@@ -1,4 +1,4 @@
-"""Pictures of every page of the panel, light, dark and narrow: `python -m tests.browser.screenshots FOLDER`."""
+"""Pictures of every page of the panel, light, dark and narrow: `python -m tests.browser.screenshots FOLDER [LOOK...]`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ result = scored.groupby("month")["sentiment_score"].mean()
 LOOKS = (("light", "JupyterLab Light", 1280), ("dark", "JupyterLab Dark", 1280), ("narrow", "JupyterLab Light", 480))
 
 
-def main(folder):
+def main(folder, *wanted):
     folder.mkdir(parents=True, exist_ok=True)
     for look, theme, width in LOOKS:
+        if wanted and look not in wanted:
+            continue
         with tempfile.TemporaryDirectory() as place:
             lab = Lab(Path(place) / "lab")
             lab.theme(theme)
@@ -75,9 +77,28 @@ def take(person, folder, look):
     shot("3_problem")
     panel.get_by_role("tab", name="Difference").click()
     shot("4_difference")
+    panel.get_by_role("button", name="Split\N{HORIZONTAL ELLIPSIS}").click()
+    shot("4b_split")
+    panel.get_by_role("button", name="Ask to change\N{HORIZONTAL ELLIPSIS}").click()
+    shot("4c_ask")
+    panel.get_by_role("button", name="Close").click()
     panel.locator(".nadg-list").focus()
     person.page.keyboard.press("Control+z")
     panel.locator(".nadg-approve:enabled").wait_for()
+    panel.locator(".nadg-row", has_text="Score by month").click()
+    panel.get_by_role("button", name="Try this one").click()
+    shot("5a_try")
+    panel.get_by_role("button", name="Try it").click()
+    panel.locator(".nadg-trialline", has_text="failed").wait_for()
+    shot("5b_tried")
+    panel.get_by_role("button", name="Close").click()
+    panel.get_by_role("button", name="Rehearse on 200 rows").click()
+    shot("5c_rehearse")
+    panel.get_by_role("button", name="Rehearse", exact=True).click()
+    panel.locator(".nadg-trialline", has_text="Rehearsed").wait_for()
+    panel.locator(".nadg-row", has_text="Summary report").click()
+    shot("5d_rehearsed")
+    panel.get_by_role("button", name="Close").click()
     panel.locator(".nadg-will summary").click()
     shot("5_approve")
     panel.locator(".nadg-approve").click()
@@ -89,9 +110,11 @@ def take(person, folder, look):
     panel.locator(".js-plotly-plot").nth(1).wait_for()
     shot("7_results")
     person.step("Workers")
+    panel.locator(".nadg-fleet details summary").first.click()
     shot("8_workers")
     person.step("History")
     panel.locator("td", has_text=COMMAND).first.wait_for()
+    panel.locator(".nadg-figures .js-plotly-plot").nth(3).wait_for()
     shot("9_history")
 
 
@@ -105,4 +128,4 @@ def add(panel, title, code):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots"), *sys.argv[2:])

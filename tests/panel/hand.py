@@ -20,10 +20,16 @@ def settle(panel):
         controller._performer._thread.submit(int).result(20)
         for future in [controller._performer._slow.submit(int) for _ in range(8)]:
             future.result(20)
-        done = threading.Event()
-        controller.grid.loop.call(done.set)
-        assert done.wait(20)
+        passed(controller.grid.loop)
     until(lambda: not controller._stale)
+    passed(controller.grid.loop)
+
+
+def passed(loop):
+    """Wait until the loop has done what it was given before."""
+    done = threading.Event()
+    loop.call(done.set)
+    assert done.wait(20)
 
 
 class Hand:

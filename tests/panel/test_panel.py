@@ -93,8 +93,8 @@ def test_an_acknowledgement_comes_after_the_state_that_it_is_about(drafted, sent
     answer = hand("edit", subtask="count", field="title", value="Tally")
     updates = [data["state"] for _, data in sent if data.get("method") == "update" and "live" in data.get("state", {})]
     assert updates[-1]["live"]["rev"] >= answer["rev"]
-    kinds = [data["method"] for _, data in sent]
-    assert kinds.index("update") < kinds.index("custom")
+    contents = [data.get("content", {}).get("op", "update") for _, data in sent]
+    assert contents[:3] == ["patch", "update", "ack"]
 
 
 def test_from_command_to_results(drafted):

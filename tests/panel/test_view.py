@@ -78,11 +78,12 @@ def test_problems_stand_at_their_subtask_and_line():
 
 def test_approval_says_what_runs_where_with_which_permissions():
     gpu = replace(WORKERS[0], worker_id="big", labels=frozenset({"gpu"}))
-    approval = plan_json(review(workers=(*WORKERS, gpu)))["approval"]
+    plan = plan_json(review(workers=(*WORKERS, gpu)))
+    approval = plan["approval"]
     assert approval["can"]
     assert approval["summary"] == "3 subtasks, 6 shards on 3 ready workers"
     assert approval["permissions"] == ["network for charts"]
-    where = {row["id"]: row["where"] for row in approval["rows"]}
+    where = {row["id"]: row["will"]["where"] for row in plan["subtasks"]}
     assert where == {"score": "any of 3 workers", "charts": "any of 3 workers", "report": "big"}
 
 

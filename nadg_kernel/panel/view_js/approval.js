@@ -15,7 +15,7 @@ function drawApproval(ui) {
     approval.why ? h("span", { class: "nadg-badtext", id: `${ui.uid}-why` }, ` · ${approval.why}`) : h("span", { id: `${ui.uid}-why` }));
   const jump = all.slice(0, 8).map((problem) => h("li", { class: "nadg-problem" }, problem.subtask ? [h("button", { type: "button", class: "nadg-link", onclick: () => ui.jump(problem) }, `${problem.subtask}${problem.line ? `, line ${problem.line}` : ""}`), ": "] : null, problem.message));
   if (all.length > 8) jump.push(h("li", { class: "nadg-dim" }, `and ${all.length - 8} more`));
-  const rows = approval.rows.slice(0, 300).map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, row.what), h("td", { class: row.where.startsWith("no worker") ? "nadg-badtext" : "" }, row.where), h("td", { class: row.permissions.length ? "nadg-warntext" : "nadg-dim" }, row.permissions.join(", ") || "none"), h("td", {}, row.limits), h("td", {}, row.held ? "held" : "")));
+  const rows = subtasks.slice(0, 300).filter((item) => item.will).map(({ name, hold, will: row }) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, row.what), h("td", { class: row.where.startsWith("no worker") ? "nadg-badtext" : "" }, row.where), h("td", { class: row.permissions.length ? "nadg-warntext" : "nadg-dim" }, row.permissions.join(", ") || "none"), h("td", {}, row.limits), h("td", {}, hold ? "held" : "")));
   const table = h("details", { class: "nadg-fold nadg-will" }, h("summary", {}, "What will run, where, with which permissions"),
     h("div", { class: "nadg-scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ["subtask", "code", "runs on", "permissions", "limits", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows))));
   table.open = ui.folds.has("will");

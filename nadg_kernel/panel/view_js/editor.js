@@ -16,7 +16,7 @@ class Editor {
       title: this.title,
       instruction: new Field(ui, item, "instruction", null, area, { typed: true, class: "nadg-wide" }),
       code: this.codeField,
-      labels: text("labels", "Needs labels", { placeholder: "any worker", size: 12 }),
+      labels: text("labels", "Needs labels", { placeholder: "any worker", size: 10 }),
       timeout_s: text("timeout_s", "Timeout (s)", { inputmode: "decimal", size: 6 }),
       memory_mb: text("memory_mb", "Memory (MB)", { inputmode: "numeric", size: 6 }),
       priority: text("priority", "Priority", { inputmode: "numeric", size: 4 }),
@@ -42,7 +42,7 @@ class Editor {
       h("div", { class: "nadg-head" }, this.number, this.title.node, this.change, this.tryButton),
       this.ask, this.fields.instruction.node, this.tabs, this.codeField.node, this.diff, this.hint, this.problems, this.trial,
       h("div", { class: "nadg-meta" }, this.names.depends_on.node, this.names.inputs.node, this.map.node, this.fields.labels.node),
-      h("div", { class: "nadg-meta" }, ["timeout_s", "memory_mb", "priority", "retries", "cache", "id"].map((name) => this.fields[name].node)),
+      h("div", { class: "nadg-meta nadg-short" }, ["timeout_s", "memory_mb", "priority", "retries", "cache", "id"].map((name) => this.fields[name].node)),
       h("fieldset", { class: "nadg-meta nadg-perms" }, h("legend", {}, "Permissions and hold"), ["network", "processes_allowed", "gpu", "hold"].map((name) => this.fields[name].node)));
   }
 

@@ -3,7 +3,7 @@
 class Fleet {
   constructor(ui) {
     this.ui = ui;
-    this.url = h("input", { type: "text", id: `${ui.uid}-url`, placeholder: "you-nadg-worker.hf.space, with https in front", spellcheck: "false", autocapitalize: "off" });
+    this.url = h("input", { type: "text", id: `${ui.uid}-url`, placeholder: ["https:", "", "you-nadg-worker.hf.space"].join("/"), spellcheck: "false", autocapitalize: "off" });
     this.note = h("div", { class: "nadg-fielderror", role: "alert", id: `${ui.uid}-fleet-note` });
     this.url.setAttribute("aria-describedby", this.note.id);
     this.addButton = h("button", { type: "submit", class: "nadg-btn" }, "Add worker");

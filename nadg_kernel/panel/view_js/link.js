@@ -8,10 +8,12 @@ class Link {
     this.pending = new Map();
     this.health = "ok";
     this.asked = null;
+    this.missed = 0;
+    this.dead = false;
     this.prefix = Math.random().toString(36).slice(2);
     this.count = 0;
     this.receive = (message) => this.take(message);
-    this.lost = () => this.say("disconnected");
+    this.lost = () => this.die();
     model.on("msg:custom", this.receive);
     model.on("comm_live_update", this.lost);
     this.timer = setInterval(() => this.tick(), TICK);
@@ -28,22 +30,39 @@ class Link {
       this.model.send(message);
       return true;
     } catch {
-      this.say("disconnected");
+      this.die();
       return false;
     }
   }
 
   tick() {
-    if (this.health === "disconnected" || document.hidden) { this.asked = null; return; }
+    if (this.dead || document.hidden) { this.asked = null; this.missed = 0; return; }
     const now = performance.now();
-    if (this.asked !== null && now - this.asked > BUSY) this.say(now - this.asked > SILENT ? "silent" : "busy");
+    // A kernel that is idle and does not answer knows nothing of this panel: it was restarted by somebody else.
+    this.missed = this.asked !== null && this.kernelIdle() ? this.missed + 1 : 0;
+    if (this.missed >= GONE) this.say("disconnected");
+    else if (this.asked !== null && this.health !== "disconnected" && now - this.asked > BUSY) this.say(now - this.asked > SILENT ? "silent" : "busy");
     if (this.asked === null) this.asked = now;
     this.post({ op: "tick", rev: this.model.get("live").rev ?? -1 });
+  }
+
+  kernelIdle() {
+    try {
+      return this.model.widget_manager?.kernel?.status === "idle";
+    } catch {
+      return false; // a front end without such a thing: then only silence tells
+    }
+  }
+
+  die() {
+    this.say("disconnected");
+    this.dead = true;
   }
 
   take(message) {
     if (message.op === "tock") {
       this.asked = null;
+      this.missed = 0;
       this.say("ok");
     } else if (message.op === "ack" && this.pending.has(message.ref)) {
       const what = this.pending.get(message.ref);
@@ -55,7 +74,7 @@ class Link {
   }
 
   say(health) {
-    if (this.health === health || this.health === "disconnected") return;
+    if (this.health === health || this.dead) return;
     this.health = health;
     this.onhealth(health);
   }

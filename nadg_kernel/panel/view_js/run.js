@@ -24,7 +24,10 @@ function drawOutput(ui, item) {
   fact("attempts", out.attempts > Math.max(1, row.shards?.length ?? 0) ? out.attempts : "");
   fact("ran", seconds(out.seconds));
   fact("memory", out.memory_mb ? `${out.memory_mb} MB` : "");
-  fact("sandbox", (out.layers ?? []).join(", "));
+  const layers = out.layers ?? [], known = ["landlock", "seccomp", "rlimits"].filter((name) => layers.includes(name));
+  const first = known.length ? known : layers.slice(0, 3);
+  fact("sandbox", first.length ? `${first.join(", ")}${layers.length > first.length ? ` and ${layers.length - first.length} more layers` : ""}` : "");
+  if (layers.length) facts.lastChild.title = layers.join(", ");
   const parts = outputParts(out);
   if (!parts.length) parts.push(h("p", { class: "nadg-dim" }, final ? "It printed nothing. Its result is on the Results page." : row.state === "running" ? "Nothing printed yet." : "It has not started."));
   const code = h("details", { class: "nadg-fold" }, h("summary", {}, item.kind === "prompt" ? "Prompt" : "Code"), codeBlock(item.code, out.error?.line ?? 0));

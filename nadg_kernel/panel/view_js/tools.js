@@ -9,6 +9,7 @@ const PAUSE = 350; // ms without a key until what was typed is sent
 const TICK = 1000; // ms between signs of life
 const BUSY = 3500; // ms without an answer until the kernel counts as busy
 const SILENT = 20000; // ms without an answer until it may as well be gone
+const GONE = 5; // ticks that an idle kernel leaves unanswered until it is another kernel
 const EAGER = 300; // names listed in a closed choice
 const SVG = "http://www.w3.org/2000/svg";
 const STATES = { waiting: "○", held: "‖", ready: "◐", running: "▶", succeeded: "✓", cached: "✓", failed: "✗", skipped: "–", cancelled: "□" };

@@ -46,7 +46,7 @@ function trialOutput(ui, item) {
   const head = h("div", { class: "nadg-head" }, h("b", {}, "Rehearsal"), chip(`${STATES[row.state]} ${row.state}`, TONES[row.state] ?? ""), row.seconds ? h("span", { class: "nadg-dim" }, seconds(row.seconds)) : null,
     out.worker ? h("span", { class: "nadg-dim" }, `on ${out.worker}`) : null, trial.stale ? chip("of an earlier version", "warn") : null);
   const parts = outputParts(out);
-  if (out.preview) parts.push(h("pre", { class: "nadg-log", tabindex: 0, "aria-label": "Result" }, out.preview));
+  if (out.preview) parts.push(h("div", { class: "nadg-label" }, "What it gave"), h("pre", { class: "nadg-log", tabindex: 0, "aria-label": "Result" }, out.preview));
   return [h("div", { class: "nadg-trial" }, head, ...parts)];
 }
 
@@ -57,7 +57,7 @@ function outputParts(out) {
     parts.push(h("div", { class: "nadg-problem", role: "alert" }, h("b", {}, `${type}${line ? ` at line ${line}` : ""}: `), message, hint ? h("div", {}, hint) : null));
     if (traceback) parts.push(h("pre", { class: "nadg-log nadg-badtext", tabindex: 0, "aria-label": "Traceback" }, traceback));
   } else if (out.reason) parts.push(h("p", { class: "nadg-dim" }, out.reason));
-  if (out.stdout) parts.push(h("pre", { class: "nadg-log", tabindex: 0, "aria-label": "Printed output" }, out.stdout));
+  if (out.stdout) parts.push(h("div", { class: "nadg-label" }, "Printed"), h("pre", { class: "nadg-log", tabindex: 0, "aria-label": "Printed output" }, out.stdout));
   if (out.stderr) parts.push(h("pre", { class: "nadg-log nadg-dim", tabindex: 0, "aria-label": "Error output" }, out.stderr));
   return parts;
 }

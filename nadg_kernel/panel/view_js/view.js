@@ -362,4 +362,17 @@ function render({ model, el }) {
   return () => view.close();
 }
 
-export default { render };
+// Once for each model, whether it is shown or not: patches keep the plan that all its views draw.
+function initialize({ model }) {
+  const patch = (message) => {
+    if (message.op !== "patch") return;
+    const plan = model.get("plan");
+    const subtasks = plan.subtasks.slice();
+    for (const [place, row] of Object.entries(message.rows)) subtasks[place] = row;
+    model.set("plan", { ...plan, ...message.head, subtasks });
+  };
+  model.on("msg:custom", patch);
+  return () => model.off("msg:custom", patch);
+}
+
+export default { initialize, render };
