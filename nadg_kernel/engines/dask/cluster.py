@@ -41,7 +41,9 @@ class Cluster:
             import distributed  # noqa: F401
         except ImportError as error:
             raise MissingExtra("a Dask cluster as engine", "dask") from error
-        self.address, self._security = _place(engine)
+        self.address = _address(engine)
+        self._options = {"security": getattr(engine, "security", None)}
+        self._options["direct_to_workers"] = getattr(engine, "direct_to_workers", None)
         self._topic = f"nadg-{uuid.uuid4().hex}"
         self._client: Client | None = None
         self._scheduler_id = ""
@@ -66,10 +68,10 @@ class Cluster:
         client = Client(
             self.address,
             asynchronous=True,
-            security=self._security,
             timeout=CONNECT_S,
             set_as_default=False,
             name="nadg",
+            **self._options,
         )
         try:
             await client
@@ -288,17 +290,17 @@ def needs_package(where: str, error: Exception) -> WorkerError:
     )
 
 
-def _place(engine: object) -> tuple[str, Any]:
-    """The scheduler's address as Dask wants it, and the security to reach it with (None: as Dask is configured)."""
+def _address(engine: object) -> str:
+    """The scheduler's address as Dask wants it."""
     if isinstance(engine, str):
         scheme = next((scheme for scheme in _SCHEMES if engine.startswith(scheme)), "")
         if not scheme or not engine.removeprefix(scheme).strip("/"):
             raise SettingsError(f"engine={engine!r} is no address of a Dask scheduler: write dask://HOST:PORT")
-        return engine.removeprefix("dask://").rstrip("/"), None
+        return engine.removeprefix("dask://").rstrip("/")
     scheduler = getattr(engine, "scheduler", None)
     address = getattr(scheduler, "address", None)
     if not isinstance(address, str):
         raise SettingsError(
             f"engine is a {type(engine).__name__}: give dask://HOST:PORT or a connected distributed.Client"
         )
-    return address, getattr(engine, "security", None)
+    return address
