@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from nadg_kernel.model.free_names import free_names
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,6 +26,8 @@ class CodeFacts:
     """Top-level name, line, and whether a `try` with a handler guards it; an empty name is a relative import."""
     reads: tuple[tuple[str, int], ...] = ()
     """Each name that is first read as `inputs["name"]`, with its line; names that the code assigns are left out."""
+    free: tuple[tuple[str, int], ...] = ()
+    """Each name that nothing in the code defines, with its line."""
 
 
 def code_facts(code: str) -> CodeFacts:
@@ -38,7 +42,9 @@ def _read(code: str) -> CodeFacts:
         return CodeFacts(error=(str(error.msg), error.lineno or 1))
     except (ValueError, RecursionError, MemoryError) as error:
         return CodeFacts(error=(f"not Python: {str(error) or type(error).__name__}", 1))
-    return CodeFacts(imports=tuple(_imports(tree, guarded=False)), reads=tuple(_reads(tree)))
+    return CodeFacts(
+        imports=tuple(_imports(tree, guarded=False)), reads=tuple(_reads(tree)), free=free_names(code, tree)
+    )
 
 
 _cached = lru_cache(maxsize=CACHED_CODES)(_read)

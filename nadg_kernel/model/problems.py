@@ -163,6 +163,9 @@ def _code(
     if context.modules is not None:
         yield from _imports(facts, context.modules, problem)
     yield from _reads(facts, item, ids, data, problem)
+    for name, at in facts.free:
+        words = f"uses {name!r}, which nothing here defines: a worker knows no names of the notebook"
+        yield problem("free_name", words, line=at, blocks=False)
 
 
 def _imports(facts: CodeFacts, modules: frozenset[str], problem: Factory) -> Iterator[Problem]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 from nadg_kernel.errors import EditError
+from nadg_kernel.model.free_names import free_names
 
 _LIMITS = frozenset({"timeout_s", "memory_mb", "disk_mb", "output_kb"})
 _PERMISSIONS = frozenset({"network", "processes", "gpu"})
@@ -30,6 +34,8 @@ def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
 def from_function(func: Callable[..., Any], depends_on: Sequence[str], data: Sequence[str]) -> dict[str, Any]:
     """A subtask's fields from a function: its source, and a call that takes its parameters from inputs.
 
+    What it uses of imported modules is imported in the code too; other names of the notebook become problems of the
+    plan.
     Raises EditError where the source is not to be had or a parameter has no input.
     """
     try:
@@ -60,6 +66,27 @@ def from_function(func: Callable[..., Any], depends_on: Sequence[str], data: Seq
         "id": None,
         "title": func.__name__.replace("_", " ").capitalize(),
         "instruction": inspect.getdoc(func) or "",
-        "code": f"{source.rstrip()}\n\n\nresult = {func.__name__}({', '.join(arguments)})\n",
+        "code": f"{_imports(func, source)}{source.rstrip()}\n\n\nresult = {func.__name__}({', '.join(arguments)})\n",
         "inputs": tuple(used),
     }
+
+
+def _imports(func: Callable[..., Any], source: str) -> str:
+    """Import lines for the modules, and for what comes from modules, that the function finds in its globals."""
+    try:
+        free = free_names(source, ast.parse(source))
+    except SyntaxError:
+        return ""
+    there = getattr(inspect.unwrap(func), "__globals__", {})
+    lines = []
+    for name, _line in free:
+        value = there.get(name)
+        if isinstance(value, ModuleType):
+            lines.append(f"import {name}" if value.__name__ == name else f"import {value.__name__} as {name}")
+            continue
+        home, own = getattr(value, "__module__", None), getattr(value, "__name__", name)
+        if isinstance(home, str) and home not in {func.__module__, "__main__"}:
+            module = sys.modules.get(home)
+            if module is not None and getattr(module, str(own), None) is value:
+                lines.append(f"from {home} import {own}" if own == name else f"from {home} import {own} as {name}")
+    return "".join(f"{line}\n" for line in lines) + ("\n\n" if lines else "")

@@ -99,7 +99,7 @@ def test_a_plan_that_fails_is_repaired_and_only_its_branch_runs_again(grid):
 
     planner = ModelPlanner(ScriptedModel(reply), "scripted")
     plan = grid.plan("Divide", planner=planner)
-    assert plan.problems == ()
+    assert [(item.code, item.subtask, item.blocks) for item in plan.problems] == [("free_name", "bad", False)]
     run = grid.run(plan.approve(by="test"))
     run.wait(60)
     states = dict(run.frame().set_index("id")["state"])
