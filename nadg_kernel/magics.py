@@ -46,7 +46,7 @@ def _nadg_parser() -> _Parser:
 def _subtask_parser() -> _Parser:
     parser = _Parser(prog="%%subtask", add_help=False)
     parser.add_argument("subtask", metavar="ID")
-    parser.add_argument("run", metavar="RUN_ID")
+    parser.add_argument("run", metavar="RUN_ID", nargs="?", help="the newest run with this subtask if left out")
     parser.add_argument("--shard", type=int, default=0, metavar="N", help="which piece of a map, from 0")
     return parser
 
@@ -78,14 +78,14 @@ class Magics:
             print(f"Run: run = {grid}.run({PLAN_NAME}.approve())")  # noqa: T201
 
     def subtask(self, line: str, cell: str) -> None:
-        """`%%subtask ID RUN_ID [--shard N]`: run the cell's code here on the run's real inputs.
+        """`%%subtask ID [RUN_ID] [--shard N]`: run the cell's code here on the run's real inputs.
 
         The code sees `inputs`, `shard`, `shards`, `progress` and `display` as on a worker; its `result` is shown and
         kept as `_result`. Code that ran becomes an edit of the run's plan, a draft that a person approves.
         """
         with _plain_errors():
             options = _subtask_parser().read(line)
-            run = self._run(options.run)
+            run = self._run(options.run) if options.run else self._newest(options.subtask)
             inputs = run.inputs(options.subtask, options.shard)
             pieces = len(run.progress.subtasks[options.subtask].shards) or 1
         namespace = self._worker_namespace(inputs, options.shard, pieces)
@@ -168,6 +168,13 @@ class Magics:
             if run_id in grid.runs_here:
                 return grid.runs_here[run_id]
         raise RunNotFound(run_id)
+
+    def _newest(self, subtask: str) -> Run:
+        """The run that was started last of those that have the subtask."""
+        here = [run for _name, grid in self._grids() for run in grid.runs_here.values() if subtask in run.plan.ids]
+        if not here:
+            raise EditError(f"no run here has a subtask {subtask!r}: run a plan first, or give the run's id")
+        return max(here, key=lambda run: run.id)
 
     def _chosen(self, names: list[str]) -> dict[str, Any]:
         namespace = self.shell.user_ns

@@ -12,7 +12,7 @@ from nadg_kernel.runview import ICONS
 from nadg_kernel.values import Encoded, ValueDecodingError, decode, from_ref, mime_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from nadg_kernel.engines.base import Blobs
@@ -26,9 +26,11 @@ class ResultView:
     A subtask with a map has one result per shard: `value` is their list, in shard order.
     """
 
-    def __init__(self, progress: SubtaskProgress, blobs: Blobs, *, mapped: bool) -> None:
-        """Look at what a run keeps of a subtask; nothing is copied."""
-        self._progress, self._blobs, self._mapped = progress, blobs, mapped
+    def __init__(
+        self, progress: SubtaskProgress, blobs: Blobs, *, mapped: bool, to_cell: Callable[[], None] | None = None
+    ) -> None:
+        """Look at what a run keeps of a subtask; nothing is copied. `to_cell` is the run's."""
+        self._progress, self._blobs, self._mapped, self._to_cell = progress, blobs, mapped, to_cell
 
     @property
     def id(self) -> str:
@@ -73,6 +75,12 @@ class ResultView:
     def error(self) -> Mapping[str, Any] | None:
         """Why it failed: type, message, line and traceback of the person's own code; None if it has not."""
         return self._progress.error
+
+    def to_cell(self) -> None:
+        """Put its code into the next cell, to run here on its real inputs (see `%%subtask`). Raises RunFailed."""
+        if self._to_cell is None:
+            raise RunFailed(f"{self.id} is shown without its run: run.to_cell({self.id!r})")
+        self._to_cell()
 
     def read(self, path: str) -> bytes:
         """The bytes of an artifact. Raises KeyError listing what there is."""

@@ -155,7 +155,8 @@ class Run:
     def __getitem__(self, subtask: str) -> ResultView:
         """The result of a subtask. Raises EditError listing the ids when there is no such one."""
         name = str(self._known(subtask))
-        return ResultView(self.progress.subtasks[name], self._blobs, mapped=self.plan[name].map is not None)
+        item, mapped = self.progress.subtasks[name], self.plan[name].map is not None
+        return ResultView(item, self._blobs, mapped=mapped, to_cell=lambda: self.to_cell(name))
 
     def results(self) -> dict[str, Any]:
         """Id -> Python value of every subtask that succeeded."""

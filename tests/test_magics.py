@@ -72,6 +72,7 @@ def test_all_frames_where_the_text_names_none(shell):
         ("%%nadg --colour red\nProfile it", "unrecognized arguments"),
         ("%%nadg --data 'x\nProfile it", "No closing quotation"),
         ("%%subtask\nresult = 1", "the following arguments are required"),
+        ("%%subtask nowhere\nresult = 1", "no run here has a subtask 'nowhere'"),
         ("%%subtask a no-such-run\nresult = 1", "no run 'no-such-run'"),
     ],
 )
@@ -107,6 +108,20 @@ def test_a_subtask_runs_here_and_is_written_back(shell, run):
     run.wait(60)
     assert run["wrong"].value == 3.0
     assert run.ok
+
+
+def test_a_result_goes_to_the_next_cell_and_back(shell, run, monkeypatch):
+    cells = []
+    monkeypatch.setattr(shell, "set_next_input", cells.append)
+    run["total"].to_cell()
+    assert cells == [f"%%subtask total {run.id}\n{run.plan['total'].code}"]
+    outcome, shown = cell(shell, cells[0])
+    assert outcome.success, shown
+    assert shell.user_ns["_result"] == 6
+    outcome, shown = cell(shell, "%%subtask total\nresult = 7")
+    assert outcome.success, shown
+    assert shell.user_ns["_result"] == 7
+    assert run.plan["total"].code == "result = 7\n"
 
 
 def test_code_as_it_was_is_no_edit(shell, run):
