@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from nadg_kernel.stores.replica import ReplicatedStore
 from nadg_kernel.stores.sqlite import SqliteStore
+from nadg_kernel.stores.supabase import SupabaseStore
 from tests.stores.made import ME, Journal, plan
 
 
-async def main(path, run_id, count):
-    store = SqliteStore(path)
+def store_of(kind, path, url, key):
+    """The store of a name as its owner would open it."""
+    if kind == "sqlite":
+        return SqliteStore(path)
+    remote = SupabaseStore(url, key)
+    return remote if kind == "supabase" else ReplicatedStore(SqliteStore(path), remote)
+
+
+async def main(path, run_id, count, kind="sqlite", url="", key=""):
+    store = store_of(kind, path, url, key)
     await store.open()
     await store.create_run(run_id, plan(), ME)
     journal = Journal(run_id)
@@ -28,4 +38,4 @@ async def main(path, run_id, count):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
