@@ -52,6 +52,29 @@ def test_any_python_kernel_opens_it(notebook):
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
 
 
+def test_the_last_words_lead_on(notebook):
+    """A notebook that a person has read to its end says where to go from there."""
+    told = "\n".join(cell.source for cell in notebook.cells[-2:])
+    assert re.search(r"notebook \d\d|`nadg |\]\(\.\./docs/", told)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_of_a_notebook_lead_somewhere(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", target)]
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+    named = re.findall(r"[Nn]otebooks? (\d\d)", text)
+    assert [number for number in named if not any(other.stem.startswith(number) for other in NOTEBOOKS)] == []
+
+
+def test_a_notebook_with_a_large_size_says_how_to_get_it(notebook):
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    if "NADG_NOTEBOOK_FULL" in code:
+        assert 'FULL = os.environ.get("NADG_NOTEBOOK_FULL") == "1"' in code
+        assert "NADG_NOTEBOOK_FULL" in "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
 def test_title_and_one_paragraph_of_purpose_come_first(notebook):
     first = notebook.cells[0]
     assert first.cell_type == "markdown"
