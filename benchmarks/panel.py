@@ -149,6 +149,7 @@ def measured(keys: int, edits: int, shows: int) -> tuple[list[float], list[float
                 desk = Desk(Person(lab, page), Path(place) / "home", shows)
                 desk.person.run_cell(1)
                 page.locator(f".nadg-row[aria-setsize='{SUBTASKS}']").first.wait_for()
+                page.locator(".nadg-sum", has_text="time").wait_for()  # all is loaded that an edit needs
                 desk.person.idle()
                 return desk.keys(keys), desk.edits(edits), *desk.shows(shows)
         finally:

@@ -167,7 +167,11 @@ class Runs:
         if run is not None and run.id == effect.run_id:
             for name in run.plan.ids:
                 if run[name].state.good:
-                    shown = [str(bundle["text/plain"]) for bundle in run[name].bundles() if bundle.get("text/plain")]
+                    # what it printed is shown beside it already
+                    own = [
+                        item for item in run[name].bundles() if "<details><summary>" not in item.get("text/html", "")
+                    ]
+                    shown = [str(bundle["text/plain"]) for bundle in own if bundle.get("text/plain")]
                     previews[name] = clean_text("\n".join(shown)[:SHOWN_PREVIEW], SHOWN_PREVIEW)
         return a.TrialRead(run_id=effect.run_id, previews=previews)
 

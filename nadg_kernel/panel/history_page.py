@@ -43,7 +43,7 @@ class HistoryPage:
 
     def show(self, before: PanelState | None, state: PanelState) -> None:
         """Draw what changed."""
-        if before is None or before.history is not state.history:
+        if before is None or (before.history, before.filters) != (state.history, state.filters):
             self._table.value = pages.history_html(state.history, filtered=bool(state.filters))
         names = [worker.worker_id for worker in state.workers]
         if before is None or [worker.worker_id for worker in before.workers] != names:

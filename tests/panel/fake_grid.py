@@ -35,7 +35,7 @@ class FakeGrid:
 
     store_name = "SQLite"
 
-    def __init__(self, home, *, step_s=0.0, planner=None, workers=2):
+    def __init__(self, home, *, step_s=0.0, planner=None, workers=2, lost=None):
         self.settings = replace(load_settings({}), home=home)
         self.loop = BackgroundLoop()
         self.blobs = BlobStore(home / "blobs")
@@ -44,7 +44,8 @@ class FakeGrid:
         self.listeners = []
         self.started = []
         self.runs_here = {}
-        self.lost = []
+        self.plans = lost or {}
+        self.lost = list(self.plans)
         self.asked = []
         self.states = tuple(
             WorkerState(
@@ -149,9 +150,9 @@ class FakeGrid:
     def runs(self, **filters):
         import pandas as pd
 
-        return pd.DataFrame(
-            [{"run_id": run.id, "state": str(run.state), "command": run.plan.command} for run in self.started]
-        )
+        rows = [{"run_id": run.id, "state": str(run.state), "command": run.plan.command} for run in self.started]
+        rows += [{"run_id": name, "state": "running", "command": self.plans[name].command} for name in self.lost]
+        return pd.DataFrame(row for row in rows if filters.get("text", "") in row["command"])
 
     def attempts(self, **filters):
         import pandas as pd

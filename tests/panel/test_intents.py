@@ -18,6 +18,11 @@ from nadg_kernel.panel.records import Step
         ({"op": "step", "to": "workers"}, a.GoTo(step=Step.WORKERS)),
         ({"op": "move", "subtask": "x", "by": -1}, a.Move(subtask="x", by=-1)),
         ({"op": "control", "verb": "cancel"}, a.Control(verb="cancel")),
+        ({"op": "split", "subtask": "x", "line": " 3 "}, a.SplitAt(subtask="x", line=3)),
+        ({"op": "split", "subtask": "x", "shards": 4}, a.SplitShards(subtask="x", count=4)),
+        ({"op": "try", "digest": "d"}, a.TryOut(digest="d")),
+        ({"op": "answer", "answers": {"q": 1}}, a.AnswerQuestions(answers={"q": "1"})),
+        ({"op": "ask", "words": "w", "answer": "t"}, a.AskChange(words="w", answer="t")),
         ({"op": "add", "suggestion": 2}, a.AddSubtask(suggestion=2)),
         (
             {"op": "edit", "subtask": "x", "field": "timeout_s", "value": "12.5"},
@@ -39,6 +44,9 @@ def test_messages_become_actions(message, action):
         ({"op": "control", "verb": "rerun"}, "cannot 'rerun'"),
         ({"op": "control", "verb": "format", "subtask": "x"}, "cannot 'format'"),
         ({"op": "step", "to": "nowhere"}, "no page"),
+        ({"op": "split", "subtask": "x", "line": "-2"}, "line: a whole number from 1, not '-2'"),
+        ({"op": "split", "subtask": "x", "shards": "many"}, "number of shards: a whole number"),
+        ({"op": "answer", "answers": ["yes"]}, "answers belong to questions"),
     ],
 )
 def test_other_messages_are_explained(message, words):
