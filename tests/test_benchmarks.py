@@ -147,7 +147,7 @@ def test_every_benchmark_is_documented_and_gives_rows(name):
 
 
 def test_every_bar_of_a_command_has_a_benchmark():
-    assert {"dispatch", "heartbeat", "history", "journal", "scheduler", "start", "worker"} <= set(runner.names())
+    assert {"dispatch", "heartbeat", "history", "journal", "panel", "scheduler", "start", "worker"} <= set(runner.names())
 
 
 def commands(target, *settings):
