@@ -16,8 +16,6 @@ from nadg_kernel.settings import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from nadg_kernel.stores.base import WorkerRow
-
 T = TypeVar("T")
 
 
@@ -57,8 +55,13 @@ class Spaces(GridBase):
 
     def undeploy(self, space: str) -> None:
         """Delete a worker's Space with all its files, and forget the worker; its history stays. Raises DeployError."""
-        for worker_id in self._told(lambda deployer: deployer.undeploy(space)):
-            self.loop.call(self._fleet.drop, worker_id)
+        gone = self._told(lambda deployer: deployer.undeploy(space))
+
+        async def forget() -> None:
+            for worker_id in gone:
+                self._fleet.drop(worker_id)
+
+        self.loop.run(forget())
 
     def pause(self, space: str) -> None:
         """Stop a worker's Space until it is woken; what runs there is lost and sent elsewhere. Raises DeployError."""
@@ -90,7 +93,10 @@ class Spaces(GridBase):
 
     def _look_at(self, space: str) -> None:
         """Use a Space's worker as its row now says, and look at it at once."""
-        rows: list[WorkerRow] = self.loop.run(self.registry.rows())
-        for row in rows:
-            if space_of(row) == space:
-                self.loop.call(self._fleet.use, row)
+
+        async def look() -> None:
+            for row in await self.registry.rows():
+                if space_of(row) == space:
+                    self._fleet.use(row)
+
+        self.loop.run(look())
