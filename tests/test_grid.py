@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -168,6 +170,71 @@ def test_documents(grid, tmp_path):
     compared = run.compare(other).set_index("id")
     assert compared["same_code"].tolist() == [False, False]
     assert compared["same_result"].tolist() == [False, True]
+
+
+PLAIN = """
+import json, sys
+sys.modules["nadg_kernel"] = None  # importing it is an error
+scope = {}
+for source in json.load(sys.stdin):
+    exec(source, scope)
+print(json.dumps({name: scope["values"][name] for name in ("parts", "total")}))
+"""
+
+
+def test_documents_of_a_run_with_data_a_map_a_figure_and_permissions(grid, tmp_path):
+    """The report is one offline file; the notebook gives the same without the package and without a worker."""
+    frame = pd.DataFrame({"n": [1, 2, 3, 4], "text": ["ü", None, "<b>", "d"]})
+    chart = "import plotly.graph_objects as go\nresult = go.Figure(go.Bar(x=inputs['t']['text'], y=inputs['t']['n']))"
+    plan = (
+        Plan(
+            command="sum the parts",
+            data={"t": grid.check(Plan(command="x"), {"t": frame}).context.attached["t"].schema},
+        )
+        .add(id="parts", code="result = int(inputs['t']['n'].sum())", inputs=("t",), map={"over": "t", "shards": 2})
+        .add(id="total", code="result = sum(inputs['parts'])", depends_on=["parts"])
+        .add(id="chart", code=chart, inputs=("t",), processes=True)
+    )
+    plan = plan.edit("total", title="Total & more", by="bob").approve(by="ann")
+    run = grid.run(plan, {"t": frame}).wait(60)
+    assert run.state is RunState.SUCCEEDED, run
+    page = run.export(tmp_path / "report.html").read_text(encoding="utf-8")
+    body = page[page.index("<body>") :]
+    for said in (
+        "Approved by <b>ann</b>",
+        "<td>bob</td>",
+        "Total &amp; more",
+        "<td>processes</td>",
+        "local-",
+        "seccomp",
+    ):
+        assert said in body, said
+    assert "Plotly.newPlot('fig-chart" in body
+    assert not re.search(r"(?:src|href)=['\"]?(?:https?:)?//", body), "nothing is loaded from elsewhere"
+    notebook = json.loads(run.to_notebook(tmp_path / "plain.ipynb").read_text(encoding="utf-8"))
+    sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN],
+        input=json.dumps(sources),
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"parts": [10], "total": 10}
+
+
+def test_states_of_workers_over_time(grid):
+    """What runs saw of them, and what their figures make of it."""
+    run = grid.run(small(a="result = 1").approve()).wait(60)
+    health = grid.health(run=run.id)
+    assert {*health["worker"]} == {state.worker_id for state in grid.worker_states()}
+    assert {*health["state"]} == {"ready"}
+    assert health["latency_ms"].notna().all()
+    assert grid.health(worker="local-1", limit=1)["worker"].tolist() == ["local-1"]
+    assert grid.health(state="offline", run=run.id).empty
+    assert list(grid.registered().columns)[:3] == ["worker", "url", "status"]
 
 
 def test_history_is_exported_for_other_tools(grid, tmp_path):
