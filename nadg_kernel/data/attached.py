@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nadg_kernel import values
 from nadg_kernel.data.fidelity import changes
 from nadg_kernel.data.files import FILE_KINDS, Folder, read_file
+from nadg_kernel.data.folders import module_names
 from nadg_kernel.model import DataSchema, Problem
 from nadg_kernel.wire import INLINE_BYTES
 
@@ -42,6 +43,8 @@ class Attached:
     ref: Mapping[str, Any] = field(repr=False)
     problems: tuple[Problem, ...] = ()
     rows: int | None = None
+    modules: frozenset[str] = frozenset()
+    """Of a folder: what subtasks that have it as an input can import from it."""
 
 
 def attach(name: str, value: object, blobs: Keeper) -> Attached:
@@ -69,7 +72,8 @@ def attach(name: str, value: object, blobs: Keeper) -> Attached:
         found.append(_problem(name, f"{len(lost) - _SHOWN_CHANGES} more columns would arrive changed"))
     ref = values.to_ref(encoded, INLINE_BYTES, lambda _sha256, data: _keep(blobs, data))
     schema = _schema(value, encoded.size)
-    return Attached(name=name, schema=schema, ref=ref, problems=tuple(found), rows=schema.rows)
+    modules = module_names(value) if isinstance(value, Folder) else frozenset()
+    return Attached(name=name, schema=schema, ref=ref, problems=tuple(found), rows=schema.rows, modules=modules)
 
 
 def _keep(blobs: Keeper, data: bytes) -> None:

@@ -161,19 +161,26 @@ def _code(
         yield problem("syntax", words, line=at)
         return
     if context.modules is not None:
-        yield from _imports(facts, context.modules, problem)
+        yield from _imports(facts, item, context, problem)
     yield from _reads(facts, item, ids, data, problem)
     for name, at in facts.free:
         words = f"uses {name!r}, which nothing here defines: a worker knows no names of the notebook"
         yield problem("free_name", words, line=at, blocks=False)
 
 
-def _imports(facts: CodeFacts, modules: frozenset[str], problem: Factory) -> Iterator[Problem]:
+def _imports(facts: CodeFacts, item: Subtask, context: Context, problem: Factory) -> Iterator[Problem]:
+    """A module is on a worker, or in an attached folder among the inputs, whose files go along."""
+    folders: dict[str, frozenset[str]] = {
+        name: getattr(data, "modules", frozenset()) for name, data in context.attached.items()
+    }
+    modules = frozenset(context.modules or ()).union(*(folders.get(name, ()) for name in item.inputs))
     for name, line, guarded in facts.imports:
         if not name:
             yield problem("relative_import", "relative imports have no package here", line=line)
         elif name not in modules and name not in sys.stdlib_module_names:
-            yield problem("import", f"no worker has {name}", line=line, blocks=not guarded)
+            there = next((folder for folder, found in folders.items() if name in found), None)
+            hint = f"; the folder {there!r} has it: add it to the inputs" if there else ""
+            yield problem("import", f"no worker has {name}{hint}", line=line, blocks=not guarded)
 
 
 def _reads(

@@ -14,6 +14,7 @@ from nadg_kernel.errors import NadgError, PlanNotApproved, StaleEpoch
 from nadg_kernel.model import EventType, RunState, SubtaskState
 from nadg_kernel.runner import revision
 from nadg_kernel.runner.attempts import Attempts
+from nadg_kernel.runner.folders import Folders
 from nadg_kernel.runner.inputs import Inputs
 from nadg_kernel.runner.intents import Intent, Rerun, Revise
 from nadg_kernel.runner.journal import Journal
@@ -83,11 +84,18 @@ class Runner:
         self._heartbeat_s = heartbeat_s
         self._journal = Journal(store, run_id, clock, listener)
         self._journal.epoch = epoch or 0
-        self._scheduler = Scheduler(plan, seed=seed, policy=policy, estimates=estimates, requires=needs)
+        folders = Folders(plan, data, blobs)
+        self._scheduler = Scheduler(
+            plan,
+            seed=seed,
+            policy=policy,
+            estimates=estimates,
+            requires=lambda subtask: needs(subtask, folders.modules(subtask)),
+        )
         self._inputs = Inputs(data, blobs)
         told = {**(about or {}), "owner": owner.to_json(), "rehearsal": rehearsal}
         self._ledger = Ledger(plan, self._journal, self._scheduler, self._inputs, told)
-        self._roster = Roster()
+        self._roster = Roster(folders.modules)
         self._mailbox = Mailbox()
         self._places = Places(engine, self._mailbox.wake)
         self._degraded: dict[str, Any] | None = None
@@ -99,6 +107,7 @@ class Runner:
             store=store,
             mailbox=self._mailbox,
             files=files or {},
+            folders=folders,
             rehearsal=rehearsal,
         )
         self._intents: deque[Intent] = deque()

@@ -9,7 +9,7 @@ from nadg_kernel.runner.caching import environment, imported_modules
 from nadg_kernel.scheduler import MODULE, labels_needed, labels_offered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.model import Subtask
@@ -26,8 +26,9 @@ class News(NamedTuple):
 class Roster:
     """Last known states by worker id."""
 
-    def __init__(self) -> None:
-        """Nobody is known."""
+    def __init__(self, brought: Callable[[Subtask], frozenset[str]] = lambda _subtask: frozenset()) -> None:
+        """Nobody is known. `brought` are the modules that come along with a subtask, which no worker needs."""
+        self._brought = brought
         self.states: dict[str, WorkerState] = {}
         self._seen: dict[str, tuple[Any, ...]] = {}
         self._surroundings: dict[str, dict[str, str | None]] = {}
@@ -50,7 +51,7 @@ class Roster:
         seen = (payload["state"], state.capacity, state.labels, state.reason, state.boot_id)
         new = self._seen.get(state.worker_id) != seen
         self._seen[state.worker_id] = seen
-        needed = frozenset(label for item in subtasks for label in modules_needed(item))
+        needed = frozenset(label for item in subtasks for label in modules_needed(item, self._brought(item)))
         offered = needed if state.modules is None else needed & _modules(state)
         return News(payload, {**payload, "labels": [*payload["labels"], *sorted(offered)]}, new)
 
@@ -64,7 +65,7 @@ class Roster:
 
     def environments(self, subtask: Subtask) -> frozenset[str]:
         """The different surroundings that workers who could take it would give its code."""
-        needed = needs(subtask)
+        needed = needs(subtask, self._brought(subtask))
         able = [name for name, state in self.states.items() if needed <= labels_offered(state.labels) | _modules(state)]
         return frozenset(found for name in able if (found := self.surroundings(subtask, name)) is not None)
 
@@ -79,16 +80,16 @@ class Roster:
         return known[subtask.code]
 
 
-def needs(subtask: Subtask) -> frozenset[str]:
+def needs(subtask: Subtask, brought: frozenset[str] = frozenset()) -> frozenset[str]:
     """Labels that a worker must offer, the modules that the code imports among them."""
-    return labels_needed(subtask) | modules_needed(subtask)
+    return labels_needed(subtask) | modules_needed(subtask, brought)
 
 
-def modules_needed(subtask: Subtask) -> frozenset[str]:
-    """The labels of the modules that the code imports."""
+def modules_needed(subtask: Subtask, brought: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The labels of the modules that the code imports and that do not come along with it."""
     if subtask.kind != "python":
         return frozenset()
-    return frozenset(MODULE + name for name in imported_modules(subtask.code))
+    return frozenset(MODULE + name for name in imported_modules(subtask.code) - brought)
 
 
 def _modules(state: WorkerState) -> frozenset[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nadg_kernel.model import Subtask
+    from nadg_kernel.runner.folders import Folders
     from nadg_kernel.runner.ledger import Ledger
     from nadg_kernel.runner.mailbox import Mailbox
     from nadg_kernel.runner.roster import Roster
@@ -42,12 +43,14 @@ class Shards:
         store: Store,
         mailbox: Mailbox,
         files: Mapping[str, tuple[str, int]],
+        folders: Folders,
         rehearsal: bool,
     ) -> None:
         """Nothing is counted yet."""
         self.uncached: set[str] = set()
         self._run_id, self._ledger, self._roster, self._store = run_id, ledger, roster, store
         self._mailbox, self._files, self._rehearsal = mailbox, dict(files), rehearsal
+        self._folders = folders
         self._counting: dict[str, object] = {}
 
     @property
@@ -143,7 +146,7 @@ class Shards:
             kind=subtask.kind,
             code=subtask.code,
             inputs=await self._ledger.inputs.of_shard(self._ledger.plan, subtask, shard, shards),
-            files=self._files,
+            files={**self._files, **await self._folders.files(subtask)},
             limits=subtask.limits,
             permissions=permissions,
         )
