@@ -318,6 +318,25 @@ def test_check_of_a_history(capsys, home):
     assert "0 runs" in out
 
 
+def test_check_says_how_much_waits_for_supabase(capsys, home):
+    import asyncio
+
+    from nadg_kernel.stores.sqlite import SqliteStore
+    from tests.stores.made import ME, Journal, plan
+
+    async def write():
+        store = SqliteStore(home / "nadg.db", outbox=True)
+        await store.open()
+        await store.create_run("r1", plan(), ME)
+        await store.append("r1", 1, Journal("r1").attempt())
+        await store.close()
+
+    asyncio.run(write())
+    code, out, _ = nadg(capsys, "db", "check")
+    assert code == Code.OK
+    assert "4 events and plans wait for Supabase" in out
+
+
 @pytest.mark.parametrize(
     ("content", "says"), [(b"no database at all, only text " * 200, "some other file"), (None, "later nadg-kernel")]
 )
@@ -411,6 +430,17 @@ def test_a_project_from_registration_to_missing_grants(capsys, monkeypatch, proj
     assert code == Code.OK, out
     assert f"{project.url}: ok, 1 workers registered" in out
     assert nadg(capsys, "prune", "--older-than", "1y")[0] == Code.OK
+    project.run("insert into public.worker_nodes (name, vm_url, details) values ('odd', 'https://odd.invalid', 'x')")
+    code, out, err = nadg(capsys, "workers", "list")
+    assert (code, "odd" in out) == (Code.OK, True)
+    assert "odd: its row in the registry makes no sense: its details are no JSON object" in err
+    code, out, _ = nadg(capsys, "heartbeat", "--json", "-")
+    (odd,) = [beat for beat in json.loads(out)["workers"] if beat["worker_id"] == "odd"]
+    assert (code, odd["status"]) == (Code.NOT_ALL_SUCCEEDED, "offline")
+    assert "correct the row or remove the worker" in odd["reason"]
+    assert "odd: its row in the registry makes no sense" in nadg(capsys, "db", "check")[1]
+    assert project.run("select details from public.worker_nodes where name = 'odd'") == "x", "it is left as it is"
+    assert nadg(capsys, "workers", "remove", "odd")[0] == Code.OK
     project.run("revoke all on public.worker_nodes from service_role")
     code, out, _ = nadg(capsys, "db", "check")
     assert code == Code.NOT_ALL_SUCCEEDED

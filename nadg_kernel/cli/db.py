@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from nadg_kernel.settings import Settings
 
-TABLES = ("runs", "events", "attempts", "workers")
-READ = ("history", "attempts", "runs", "edits", "workers")
+TABLES = ("runs", "events", "attempts", "workers", "outbox")
+READ = ("history", "attempts", "runs", "edits", "workers", "shards", "health", "summary")
 """Frames of Supabase that are looked into: each needs grants of its own."""
 
 
@@ -66,8 +66,10 @@ async def _sqlite(settings: Settings) -> list[str]:
     if damage != "ok":
         message = f"the history {path} is damaged ({damage}): move it away, or repair it with sqlite3's .recover"
         raise StoreError(message)
+    waiting = counts.pop("outbox")
     rows = ", ".join(f"{count:,} {table}" for table, count in counts.items())
-    return [f"{path}, {_size(path) / 1e6:,.1f} MB, schema {version}: ok", rows]
+    late = [f"{waiting:,} events and plans wait for Supabase"] if waiting else []
+    return [f"{path}, {_size(path) / 1e6:,.1f} MB, schema {version}: ok", rows, *late]
 
 
 def _facts(connection: sqlite3.Connection) -> tuple[int, str, dict[str, int]]:
@@ -95,10 +97,11 @@ async def _supabase(settings: Settings) -> list[str]:
     store = SupabaseStore(settings.supabase_url, settings.supabase_service_key.reveal())
     await store.open()
     try:
-        count = len(await store.workers())
+        workers = await store.workers()
         for frame in READ:
             async for _batch in store.query(frame, {"limit": 1}):
                 pass
     finally:
         await store.close()
-    return [f"{store.url}: ok, {count:,} workers registered, all frames can be read"]
+    odd = [f"{row.worker_id}: {row.problem}" for row in workers if row.problem]
+    return [f"{store.url}: ok, {len(workers):,} workers registered, all frames can be read", *odd]

@@ -78,9 +78,9 @@ def test_over_the_first_tables_with_rows(project, schema, grants):
 def test_the_first_queries_work_as_written(project, schema):
     run = project.another("queries")
     run(SEED + schema)
-    run("INSERT INTO worker_nodes (vm_url) VALUES ('https://your-worker-space.hf.space');")
-    run("INSERT INTO worker_nodes (vm_url, status) VALUES ('https://worker-url.hf.space', 'active');")
-    found = run("SELECT * FROM worker_nodes WHERE status = 'active' ORDER BY last_ping DESC;")
+    run("INSERT INTO worker_nodes (vm_url) \nVALUES ('https://your-worker-space.hf.space');")
+    run("INSERT INTO worker_nodes (vm_url, status) \nVALUES ('https://worker-url.hf.space', 'active');")
+    found = run("SELECT * FROM worker_nodes \nWHERE status = 'active' \nORDER BY last_ping DESC;")
     assert found.count("hf.space") == 3
     assert run("select name from worker_nodes where id = 4") == "node-4"
     run("DELETE FROM worker_nodes WHERE id = 1;")
