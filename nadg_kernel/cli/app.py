@@ -35,6 +35,9 @@ _Data = Annotated[
 ]
 
 
+_Samples = Annotated[
+    int, typer.Option("--samples", metavar="N", min=0, help="Let the planner see the first N rows of the data.")
+]
 _Json = Annotated[str, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")]
 _Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write results and charts as one offline HTML page.")
@@ -103,8 +106,12 @@ def run_command(  # noqa: PLR0913 - one for each option
         Path | None, typer.Option("--plan", metavar="FILE", help="Run this plan file instead of drafting.")
     ] = None,
     answer: Annotated[
-        str, typer.Option("--answer", metavar="FILE", help="Take a chat's answer to nadg prompt as draft; - is stdin.")
+        str, typer.Option("--answer", metavar="FILE", help="Take a chat's answer to nadg prompt; - is stdin.")
     ] = "",
+    samples: _Samples = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", metavar="N", min=0, help="Pause when prompts have spent so many.")
+    ] = None,
     approve: Annotated[bool, typer.Option("--approve", help="Approve the plan as shown, without asking.")] = False,
     json_file: _Json = "",
     html: _Html = None,
@@ -126,6 +133,8 @@ def run_command(  # noqa: PLR0913 - one for each option
             data=tuple(data or ()),
             plan=plan,
             answer=answer,
+            samples=samples,
+            max_tokens=max_tokens,
             approve=approve,
             save_plan=save_plan,
             outputs=Outputs(json_file=json_file, html=html, timeout=timeout),
@@ -138,14 +147,18 @@ def prompt_command(
     command: Annotated[str, typer.Argument(help="What to do, in words.", show_default=False)],
     *,
     data: _Data = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Ask in these words for changes to this plan file.")
+    ] = None,
+    samples: _Samples = 0,
     answer: Annotated[
         str, typer.Option("--answer", metavar="FILE", help="An answer with problems: print the text for a second one.")
     ] = "",
 ) -> int:
-    """Print the text to copy into any chat: its answer, saved, goes to nadg run --answer FILE. No rows are in it."""
-    from nadg_kernel.cli.prompt import prompt
+    """Print the text to copy into any chat: its answer, saved, goes to nadg run --answer FILE."""
+    from nadg_kernel.cli.prompt import Asked, prompt
 
-    return prompt(command, tuple(data or ()), answer)
+    return prompt(Asked(command=command, data=tuple(data or ()), plan=plan, answer=answer, samples=samples))
 
 
 @app.command("resume")
@@ -175,6 +188,23 @@ def lab_command(
     from nadg_kernel.cli.lab import lab
 
     return lab(browser=browser)
+
+
+@app.command("app")
+def app_command(
+    *,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port on this machine.")] = 8866,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open a browser.")] = True,
+    dark: Annotated[bool, typer.Option("--dark", help="The dark theme.")] = False,
+    data: _Data = None,
+) -> int:
+    """Serve the control panel as a web page of its own on this machine, behind a token; each visit has its own grid.
+
+    Open the address that is printed. Ctrl-C ends it.
+    """
+    from nadg_kernel.cli.web import web
+
+    return web(port=port, browser=browser, dark=dark, data=tuple(data or ()))
 
 
 @app.command("worker")
