@@ -375,6 +375,35 @@ def test_nadg_prompt_prints_the_prompt_alone(folder, capsys):
     code, out, err = nadg(capsys, "prompt", "Count", *DATA, "--answer", "answer.txt")
     assert (code, err) == (Code.OK, "")
     assert "no JSON object" in out
+    code, out, err = nadg(capsys, "prompt", "Count", *DATA, "--samples", "1")
+    assert (code, err) == (Code.OK, "")
+    assert "zebra crossing,5" in out
+    assert "quartz" not in out
+
+
+def test_changes_to_a_plan_file_by_chat(folder, capsys, monkeypatch):
+    PLAN.save(folder / "plan.json")
+    broken, good = (edits({"id": "two", "code": code}) for code in ("result = (", 'result = inputs["one"] + 41'))
+    for name, answer in (("broken.txt", broken), ("good.txt", good)):
+        (folder / name).write_text(json.dumps(answer))
+    code, out, err = nadg(capsys, "prompt", "one more", "--plan", "plan.json")
+    assert (code, err) == (Code.OK, "")
+    assert "one more" in out
+    assert '"id": "two"' in out
+    code, again, _err = nadg(capsys, "prompt", "one more", "--plan", "plan.json", "--answer", "broken.txt")
+    assert code == Code.OK
+    assert "was never closed" in again
+    assert out.splitlines()[0] in again
+    monkeypatch.setenv("NADG_LOCAL_WORKERS", "1")
+    code, out, _err = nadg(
+        capsys, "run", "--plan", "plan.json", "--answer", "good.txt", "--approve", "--save-plan", "new.json",
+        "--max-tokens", "100",
+    )  # fmt: skip
+    assert code == Code.OK
+    assert '+two code| result = inputs["one"] + 41' in out
+    assert "2 subtasks, 2 shards" in out
+    assert "42" in out
+    assert Plan.load(folder / "new.json").approved
 
 
 def test_nadg_run_takes_an_answer(folder, capsys, monkeypatch):
@@ -401,7 +430,10 @@ def test_nadg_run_shows_what_is_wrong_with_an_answer(folder, capsys, monkeypatch
         (["run", "Count", *DATA, "--answer", "rubbish.txt", "--approve"], "no JSON object"),
         (["run", "Count", "--answer", "nowhere.txt"], "--answer nowhere.txt: No such file"),
         (["run", "Count", "--answer", "binary.txt"], "no UTF-8 text"),
-        (["run", "--plan", "plan.json", "--answer", "rubbish.txt"], "give the same command"),
+        (["run", "--plan", "plan.json", "--answer", "rubbish.txt"], "no JSON object"),
+        (["run", "--plan", "plan.json", "--samples", "3"], "nothing is drafted"),
+        (["prompt", "less", "--plan", "nowhere.json"], "cannot read nowhere.json"),
+        (["prompt", "less", "--plan", "plan.json", "--samples", "3"], "nothing is drafted"),
         (["prompt", ""], "the command is empty"),
         (["prompt", "Count", "--data", "reviews"], "NAME=FILE"),
     ],
@@ -409,6 +441,7 @@ def test_nadg_run_shows_what_is_wrong_with_an_answer(folder, capsys, monkeypatch
 def test_bad_input_is_one_line(folder, capsys, words, says):
     (folder / "rubbish.txt").write_text(RUBBISH)
     (folder / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    PLAN.save(folder / "plan.json")
     code, out, err = nadg(capsys, *words)
     assert (code, out) == (Code.BAD_INPUT, "")
     assert says in err

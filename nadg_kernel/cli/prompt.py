@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nadg_kernel.cli.codes import Code
-from nadg_kernel.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from nadg_kernel.errors import DataError, SettingsError
+from nadg_kernel.model import Plan
 
 
-def prompt(command: str, data: Sequence[str], answer: str) -> int:
-    """Print it, and nothing else, to stdout; with `answer`, a file or `-`, the text for a second round."""
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed after `nadg prompt`."""
+
+    command: str
+    data: tuple[str, ...] = ()
+    plan: Path | None = None
+    answer: str = ""
+    samples: int = 0
+
+
+def prompt(asked: Asked) -> int:
+    """Print it, and nothing else, to stdout.
+
+    With `plan` the text for changes to that plan file; with `answer`, a file or `-`, the text for a second round.
+    """
     from nadg_kernel.cli.run import parse_data
 
-    files, given = parse_data(data), read_answer(answer) if answer else None
+    if asked.plan is not None and asked.samples:
+        raise SettingsError("--samples lets a planner see first rows while it drafts: with --plan nothing is drafted")
+    files, given = parse_data(asked.data), read_answer(asked.answer) if asked.answer else None
+    plan = None if asked.plan is None else Plan.load(asked.plan)
     from nadg_kernel.grid import Grid
 
     with Grid(planner="chat") as grid:
-        print(grid.prompt(command, files, answer=given))  # noqa: T201
+        checked = None if plan is None else grid.check(plan, files)
+        print(grid.prompt(asked.command, files, plan=checked, answer=given, samples=asked.samples))  # noqa: T201
     return Code.OK
 
 

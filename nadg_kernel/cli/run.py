@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nadg_kernel.budget import Budget
 from nadg_kernel.cli import planfile
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.cli.console import ask, can_ask, error_line, make_console
@@ -36,6 +37,8 @@ class Options:
     data: tuple[str, ...] = ()
     plan: Path | None = None
     answer: str = ""
+    samples: int = 0
+    max_tokens: int | None = None
     approve: bool = False
     save_plan: Path | None = None
     outputs: Outputs
@@ -46,9 +49,9 @@ def run(options: Options) -> int:
     if (options.command is None) == (options.plan is None):
         message = "give either a command in quotes or --plan FILE" + ("" if options.plan is None else ", not both")
         raise SettingsError(message)
-    if options.answer and options.command is None:
-        message = "--answer is a chat's answer to nadg prompt: give the same command with it, not --plan"
-        raise SettingsError(message)
+    if options.samples and (options.command is None or options.answer):
+        raise SettingsError("--samples lets a planner see first rows while it drafts: here nothing is drafted")
+    budget = None if options.max_tokens is None else Budget(tokens=options.max_tokens)
     data = parse_data(options.data)
     answer = read_answer(options.answer) if options.answer else None
     options.outputs.require_places()
@@ -64,7 +67,7 @@ def run(options: Options) -> int:
         if plan is None:
             return Code.BAD_INPUT
         require_worker(grid, waited=options.plan is not None)
-        handle = grid.run(plan, data, show=False)
+        handle = grid.run(plan, data, show=False, budget=budget)
         return followed(handle, options.outputs, console)
 
 
@@ -88,10 +91,8 @@ def parse_data(given: Sequence[str]) -> dict[str, Path]:
 
 def _prepared(grid: Grid, options: Options, data: dict[str, Path], answer: str | None, console: Console) -> Plan | None:
     """The plan, approved; None when nobody approved it."""
-    if answer is not None:
-        plan = grid.paste(answer, options.command or "", data)
-    elif options.plan is None:
-        plan = grid.plan(options.command or "", data)
+    if options.plan is None:
+        plan = _drafted(grid, options, data, answer, console)
     else:
         _wait_for_worker(grid)  # so that problems name imports that no worker has
         attached = grid.check(Plan(command=""), data).context.attached
@@ -99,7 +100,11 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], answer: str |
         plan = planfile.load(options.plan, schemas)
         planfile.require_data(plan, set(schemas))
         plan = grid.check(plan, attached)
-        if plan.approval is not None:
+        if answer is not None:
+            proposal = grid.revise(plan, answer=answer)
+            console.print(clean_text("\n".join([proposal.diff(), "", *proposal.notes]), MAX_CODE_BYTES))
+            plan = proposal.plan
+        elif plan.approval is not None:
             departures = planfile.departures(plan, schemas)
             if not departures:
                 return _saved(_runnable(plan), options, console)
@@ -108,6 +113,7 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], answer: str |
             console.print("Approved anew, for it changed since its approval: " + "; ".join(departures))
         plan = planfile.with_schemas(plan, schemas)
     _show(plan, console, code=not options.approve)
+    console.print(clean_text(str(grid.estimate(plan)), MAX_CODE_BYTES))
     if _blocking(plan):
         _saved(plan, options, console)
         if answer is not None:
@@ -118,6 +124,17 @@ def _prepared(grid: Grid, options: Options, data: dict[str, Path], answer: str |
     _saved(plan, options, console)
     error_line("not approved, nothing ran" if can_ask() else "nothing ran: without a terminal, --approve is needed")
     return None
+
+
+def _drafted(grid: Grid, options: Options, data: dict[str, Path], answer: str | None, console: Console) -> Plan:
+    """A draft of the command: a chat's, or that of the planner, after saying what it is sent."""
+    command = options.command or ""
+    if answer is not None:
+        return grid.paste(answer, command, data)
+    shown = grid.prompt_preview(command, data, samples=options.samples)
+    if shown.sends:
+        console.print(clean_text(shown.line))
+    return grid.plan(command, data, samples=options.samples)
 
 
 def _runnable(plan: Plan) -> Plan:
