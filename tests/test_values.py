@@ -65,6 +65,12 @@ def test_values_at_the_edges(value):
     assert type(back) is type(value)
 
 
+def test_small_values_that_are_blobs_are_not_taken_for_none():
+    """What no longer fits into the message is a blob, however small; a null of JSON has as many bytes."""
+    value = [b"bytes", *["\n", 1234, True, None, "ab"] * 200]
+    assert there_and_back(value) == value
+
+
 def test_nan_and_tuples():
     assert np.isnan(there_and_back(float("nan")))
     assert there_and_back((1, (2, b"x"))) == [1, [2, b"x"]]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from values import is_null
 from wire import PROTOCOL, ExecuteRequest, Limits, Refusal
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _leaves(ref: ValueRef) -> Iterator[str]:
     if ref.format in {"list", "dict"}:
         for item in ref.items or ():
             yield from _leaves(item)
-    elif (
-        ref.data is None and ref.value is None and ref.sha256 and not (ref.format == "json" and ref.size == len("null"))
-    ):
+        return
+    plain = {"format": ref.format, "sha256": ref.sha256}
+    if ref.data is None and ref.value is None and ref.sha256 and not is_null(plain):
         yield ref.sha256

@@ -187,7 +187,7 @@ def _plain_ref(ref: ValueRef, needed: dict[str, int], level: int = 0) -> dict[st
             plain["value"] = [str(key) for key in keys]
         return plain
     inline = {key: value for key in ("value", "data") if (value := getattr(ref, key)) is not None}
-    if ref.sha256 and not inline and not (ref.format == "json" and ref.size == len(b"null")):
+    if ref.sha256 and not inline and not values.is_null({"format": ref.format, "sha256": ref.sha256}):
         needed[ref.sha256] = ref.size
         return {**plain, "sha256": ref.sha256}
     try:

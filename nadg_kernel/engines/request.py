@@ -61,12 +61,8 @@ def blob_leaves(ref: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     if ref.get("format") in {"list", "dict"}:
         for item in ref.get("items") or ():
             yield from blob_leaves(item)
-    elif ref.get("sha256") and ref.get("data") is None and ref.get("value") is None and not _is_null(ref):
+    elif ref.get("sha256") and ref.get("data") is None and ref.get("value") is None and not values.is_null(ref):
         yield ref
-
-
-def _is_null(ref: Mapping[str, Any]) -> bool:
-    return ref.get("format", "json") == "json" and ref.get("size") == len(b"null")
 
 
 def _as_blobs(ref: Mapping[str, Any], blobs: Blobs) -> dict[str, Any]:

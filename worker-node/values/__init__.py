@@ -18,7 +18,7 @@ from .bundles import PLOTLY_MIME, mime_bundle
 from .decoding import decode
 from .encoded import JSON_TYPES, TEXT_LIMIT, Encoded, ValueDecodingError, ValueEncodingError, dumps
 from .encoding import ITEM_LEVELS, encode
-from .refs import INLINE_LEVELS, NOTE_LIMIT, from_ref, to_ref
+from .refs import INLINE_LEVELS, NOTE_LIMIT, from_ref, is_null, to_ref
 from .tables import table_bytes
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "dumps",
     "encode",
     "from_ref",
+    "is_null",
     "mime_bundle",
     "table_bytes",
     "to_ref",

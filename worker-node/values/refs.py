@@ -17,6 +17,13 @@ NOTE_LIMIT = 500
 INLINE_LEVELS = 100
 """Nesting of JSON that stands in the wire's own JSON: its parsers stop at 200."""
 
+_NULL = hashlib.sha256(b"null").hexdigest()
+
+
+def is_null(ref: Mapping[str, Any]) -> bool:
+    """Whether a leaf's reference without bytes is None itself, not a blob: by its digest, for others are as short."""
+    return ref.get("format", "json") == "json" and ref.get("sha256") in {None, _NULL}
+
 
 def to_ref(encoded: Encoded, inline_bytes: int, keep: Callable[[str, bytes], None]) -> dict[str, Any]:
     """The wire's ValueRef for a value, as a dict; `keep(sha256, data)` is called for each leaf too large to inline.
@@ -70,7 +77,7 @@ def _from_ref(ref: Mapping[str, Any], fetch: Callable[[str], bytes]) -> Encoded:
             data = base64.b64decode(ref["data"], validate=True)
         except ValueError as error:
             raise ValueDecodingError("inline data is not base64") from error
-    elif ref.get("value") is None and ref.get("sha256") and not (form == "json" and ref.get("size") == len(b"null")):
+    elif ref.get("value") is None and ref.get("sha256") and not is_null(ref):
         data = fetch(ref["sha256"])
     elif form == "text" and isinstance(ref.get("value"), str):
         data = ref["value"].encode()
