@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sandbox import limits, task
+from sandbox import atfork, limits, task
 from sandbox.frames import HEAD, Kind, pack
 from sandbox.plan import TMP, WORK
 
@@ -51,6 +52,8 @@ def enter(fork: Fork, confinement: Confinement, parent: int, fds: tuple[int, int
         header, blobs = _read_task()
         if header is None:
             os._exit(GONE)
+        if fork.tree:
+            atfork.hand_over()
         if header["rlimits"] is not None:
             limits.apply(**header["rlimits"])
         if header["proxy"]:
@@ -87,8 +90,9 @@ def before_fork(folder: str) -> None:
     """What the next task inherits: done here, where no page is copied for it."""
     os.chdir(f"{folder}/{WORK}")
     os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = f"{folder}/{TMP}"
+    random.seed()
     numpy = sys.modules.get("numpy")
-    if numpy is not None:  # the standard library's generator sees to itself
+    if numpy is not None:
         numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
 
 

@@ -20,6 +20,11 @@ from typing import Any, NoReturn
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from sandbox import atfork
+
+if __name__ == "__main__":
+    atfork.hold_back()  # before any other module registers something
+
 from sandbox import child, cleanup, memory, tree
 from sandbox.confine import Confinement
 from sandbox.plan import Exit, Fork, ZygotePlan
@@ -159,6 +164,7 @@ def main() -> NoReturn:
         os.dup2(null, child.CHANNEL, inheritable=False)
     plan = ZygotePlan(**json.loads(control.recv(_MESSAGE)))
     _preload(plan.preload)
+    atfork.let_through()
     zygote = Zygote(control, plan)
     _forget_own_modules()
     zygote.serve()

@@ -182,3 +182,19 @@ async def test_groups_of_exceptions(box):
     detail = (await box.run("raise ExceptionGroup('g', [ValueError('a'), TypeError('b')])")).detail
     assert "ValueError: a" in detail.traceback
     assert sys.version_info >= (3, 11)
+
+
+async def test_what_libraries_do_around_a_fork_is_done_where_a_task_forks(forked):
+    """Python's own generator is seeded anew in a child by a handler that `random` registered in the zygote."""
+    code = """
+import os, random
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.write(writer, repr(random.random()).encode())
+    os._exit(0)
+os.wait()
+result = [random.random(), float(os.read(reader, 100))]
+"""
+    tried = await forked.run(code, permissions={"processes": True})
+    here, there = tried.result
+    assert here != there
