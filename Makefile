@@ -91,7 +91,13 @@ soak: setup ## chaos, long and large cases; their seeds are printed (SEED=7 repe
 	@echo "make soak SEED=$(SEED) repeats what follows."
 	NADG_TEST_SEED=$(SEED) $(PYTEST) -q -s -m soak --timeout 1800 --hypothesis-seed=$(SEED) $(SOAK) tests
 
+# What is only compared with. ray is large and has a group of its own: BENCH_GROUPS="bench bench-ray".
+BENCH_GROUPS := bench
+
 bench: setup ## compare speeds on this machine (BENCH="worker --quick" narrows it down; see docs/benchmarks.md)
+	env -u VIRTUAL_ENV UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) \
+	  $(BIN)/uv sync --quiet --locked --all-extras --inexact $(BENCH_GROUPS:%=--group %) --python $(BIN)/python || \
+	  echo "not everything to compare with could be installed: the tables name what is missing"
 	$(BIN)/python -m benchmarks $(BENCH)
 
 screenshots: setup ## take the README's pictures of the panel, and all others into build/screenshots

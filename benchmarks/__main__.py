@@ -23,7 +23,7 @@ from benchmarks.report import MET, NOT_COMPARABLE, NOT_MET, TIMES, Row, figure, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-APART = {"__main__", "machine", "report"}
+APART = {"__main__", "loads", "machine", "report", "rivals"}
 LIMIT_S = 1_800.0
 _LAST_LINES = 40
 

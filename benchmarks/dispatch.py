@@ -1,108 +1,37 @@
-"""Dispatch of the same shards: the grid's engine, confined, beside what people use, without isolation."""
+"""Dispatch of the same shards: the grid's engines, confined, beside what people use, mostly without isolation."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks.loads import IN_FLIGHT, LOADS, WORKERS, Load, Memory, Rate
 from benchmarks.report import TIMES, Row, at_least, run
+from benchmarks.rivals import DASK, RIVALS, Rival, rates
 from nadg_kernel import values
-from nadg_kernel.engines.base import AttemptSpec
+from nadg_kernel.engines.base import AttemptSpec, WorkerHealth
 from nadg_kernel.engines.http import HttpEngine
 from nadg_kernel.engines.local import LocalChange, LocalWorkers
+from nadg_kernel.loop import new_loop
 
-WORKERS = 2
-IN_FLIGHT = 8
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
 BAR_DASK = 1.1
-MEGABYTES = 10
 
 
-@dataclass(frozen=True)
-class Load:
-    """One kind of shard: the code for a worker, the same as a function of its input, and how many of them."""
-
-    name: str
-    code: str
-    call: Callable[[bytes], object]
-    data: bytes
-    count: int
-
-
-def trivial(_data: bytes) -> int:
-    """Nothing but the way there and back."""
-    return 1
-
-
-def burn(_data: bytes) -> int:
-    """100 ms of CPU."""
-    end = time.process_time() + 0.1
-    turns = 0
-    while time.process_time() < end:
-        turns += 1
-    return turns
-
-
-def reverse(data: bytes) -> bytes:
-    """10 MB in, 10 MB out."""
-    return data[::-1]
-
-
-BURN = """
-import time
-end = time.process_time() + 0.1
-turns = 0
-while time.process_time() < end:
-    turns += 1
-result = turns
-"""
-LOADS = (
-    Load("trivial", "result = 1", trivial, b"", 400),
-    Load("100 ms of CPU", BURN, burn, b"", 40),
-    Load(f"{MEGABYTES} MB in and out", 'result = inputs["data"][::-1]', reverse, os.urandom(MEGABYTES * 2**20), 12),
-)
-
-
-class Memory:
-    """Blobs in memory: the disk is not what is compared here."""
-
-    def __init__(self) -> None:
-        self._data: dict[str, bytes] = {}
-
-    def put(self, data: bytes) -> str:
-        """Keep bytes by their digest."""
-        digest = hashlib.sha256(data).hexdigest()
-        self._data[digest] = data
-        return digest
-
-    def get(self, sha256: str) -> bytes:
-        """The bytes."""
-        return self._data[sha256]
-
-    def has(self, sha256: str) -> bool:
-        """Whether they are here."""
-        return sha256 in self._data
-
-
-class Rate:
-    """Shards a second with `IN_FLIGHT` in flight, and the median time of one alone, in ms."""
-
-    def __init__(self, per_second: float, alone_ms: float) -> None:
-        """Take both."""
-        self.per_second, self.alone_ms = per_second, alone_ms
-
-
-async def grid_rates(loads: tuple[Load, ...]) -> dict[str, Rate]:
-    """Through HttpEngine on local workers, with every layer of the sandbox that this machine has."""
-    blobs = Memory()
+@asynccontextmanager
+async def over_http(blobs: Memory) -> AsyncIterator[HttpEngine]:
+    """The engine over local workers."""
     engine = HttpEngine([], blobs)
     await engine.start()
 
@@ -115,16 +44,46 @@ async def grid_rates(loads: tuple[Load, ...]) -> dict[str, Rate]:
     with tempfile.TemporaryDirectory() as folder:
         local = LocalWorkers(WORKERS, Path(folder), changed)
         await local.start()
-        names = [item.worker_id for item in local.endpoints]
-        assert len(names) == WORKERS, local.failures
         try:
-            return {load.name: await _grid_rate(engine, blobs, names, load) for load in loads}
+            yield engine
         finally:
             await local.close()
             await engine.close()
 
 
-async def _grid_rate(engine: HttpEngine, blobs: Memory, names: list[str], load: Load) -> Rate:
+@asynccontextmanager
+async def over_dask(blobs: Memory) -> AsyncIterator[HttpEngine]:
+    """The engine over a Dask cluster, with as many places on each worker as a local one has."""
+    from distributed import LocalCluster
+
+    from nadg_kernel.engines.dask.engine import DaskEngine
+
+    with LocalCluster(n_workers=WORKERS, threads_per_worker=2, dashboard_address=None) as cluster:
+        engine = DaskEngine(cluster.scheduler_address, blobs)
+        await engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.close()
+
+
+def grid_rates(loads: Sequence[Load], *, on_dask: bool = False) -> dict[str, Rate]:
+    """Through an engine of ours, on a grid's kind of event loop, with every layer of the sandbox that is here."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_grid_rates(loads, on_dask=on_dask))
+
+
+async def _grid_rates(loads: Sequence[Load], *, on_dask: bool) -> dict[str, Rate]:
+    blobs = Memory()
+    async with (over_dask if on_dask else over_http)(blobs) as engine:
+        async with asyncio.timeout(120):
+            async for _state in engine.workers():
+                if sum(state.health is WorkerHealth.READY for state in engine.snapshot()) == WORKERS:
+                    break
+        return {load.name: await _grid_rate(engine, blobs, load) for load in loads}
+
+
+async def _grid_rate(engine: HttpEngine, blobs: Memory, load: Load) -> Rate:
     ref = values.to_ref(values.encode(load.data), 65_536, lambda _sha256, data: _put(blobs, data))
     spec = AttemptSpec(
         attempt_id="", run_id="bench", subtask="s", shard=0, shards=1, worker_id="", kind="python", code=load.code,
@@ -142,9 +101,9 @@ async def _grid_rate(engine: HttpEngine, blobs: Memory, names: list[str], load: 
         while todo:
             await one(names[number % len(names)], todo.pop())
 
-    capacities = {state.worker_id: state.capacity for state in engine.snapshot()}
-    places = {name: asyncio.Semaphore(capacities[name]) for name in names}
-    for warm in range(4):
+    places = {state.worker_id: asyncio.Semaphore(state.capacity) for state in engine.snapshot()}
+    names = list(places)
+    for warm in range(2 * WORKERS):
         await one(names[warm % len(names)], -1 - warm)
     alone = []
     for number in range(min(load.count, 50)):
@@ -161,87 +120,46 @@ def _put(blobs: Memory, data: bytes) -> None:
     blobs.put(data)
 
 
-def pool_rates(loads: tuple[Load, ...]) -> dict[str, Rate]:
-    """Through a ProcessPoolExecutor of as many processes."""
-    with ProcessPoolExecutor(WORKERS) as pool:
-        return {
-            load.name: _rate(load, lambda load: pool.submit(load.call, load.data), lambda f: f.result(), _wait_futures)
-            for load in loads
-        }
-
-
-def dask_rates(loads: tuple[Load, ...]) -> dict[str, Rate] | None:
-    """Through dask.distributed on as many single-threaded worker processes; None if it is not installed."""
+def _found(rival: Rival, loads: tuple[Load, ...]) -> dict[str, Rate] | str:
+    """What a rival does, or why there is nothing to say of it."""
+    if rival.module and not find_spec(rival.module):
+        return f"not installed: {rival.install}"
     try:
-        from distributed import Client, LocalCluster
-        from distributed import wait as dask_wait
-    except ImportError:
-        return None
-    with (
-        LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-
-        def first(flying: set[object]) -> tuple[set[object], set[object]]:
-            done, rest = dask_wait(list(flying), return_when="FIRST_COMPLETED")
-            return set(done), set(rest)
-
-        def submit(load: Load) -> object:
-            return client.submit(load.call, load.data, pure=False)
-
-        return {load.name: _rate(load, submit, lambda future: future.result(), first) for load in loads}
-
-
-def _rate(
-    load: Load, submit: Callable[[Load], object], result: Callable[..., object], first: Callable[..., object]
-) -> Rate:
-    for _ in range(4):
-        result(submit(load))
-    alone = []
-    for _ in range(min(load.count, 50)):
-        began = time.perf_counter()
-        result(submit(load))
-        alone.append(time.perf_counter() - began)
-    began = time.perf_counter()
-    flying: set[object] = set()
-    left = load.count
-    while left or flying:
-        while left and len(flying) < IN_FLIGHT:
-            flying.add(submit(load))
-            left -= 1
-        done, flying = first(flying)  # type: ignore[misc]
-        for future in done:
-            result(future)
-    return Rate(load.count / (time.perf_counter() - began), statistics.median(alone) * 1000)
-
-
-def _wait_futures(flying: set[object]) -> tuple[set[object], set[object]]:
-    done, rest = wait(flying, return_when=FIRST_COMPLETED)  # type: ignore[type-var]
-    return set(done), set(rest)
+        return rates(rival, loads)
+    except Exception as error:  # noqa: BLE001 - whatever another project raises, our own figures are shown
+        return f"it did not run: {str(error) or type(error).__name__}"[:200]
 
 
 def rows(quick: bool) -> list[Row]:  # noqa: FBT001 - the common interface
     """Each load through each engine, ours over dask's; the bar is for the trivial load."""
     warnings.simplefilter("ignore")
     loads = tuple(replace(load, count=max(load.count // 10, 4)) for load in LOADS) if quick else LOADS
-    grid, dask, pool = asyncio.run(grid_rates(loads)), dask_rates(loads), pool_rates(loads)
+    grid = grid_rates(loads)
+    others = {rival: _found(rival, loads) for rival in RIVALS}
+    dask = known if isinstance(known := others[DASK], dict) else {}
+    on_dask = grid_rates(loads, on_dask=True) if dask else {}
     found = []
     for load in loads:
-        name, rate = load.name, grid[load.name]
-        bar = at_least(BAR_DASK, TIMES) if load.call is trivial else None
-        beside = "over dask.distributed" if dask else "dask.distributed is not installed"
-        found.append(
-            Row(
-                what=f"{name}, {IN_FLIGHT} in flight: grid, confined", measured=rate.per_second, unit="/s", bar=bar,
-                ratio=rate.per_second / dask[name].per_second if dask else None,
-                note=f"{beside}; {rate.alone_ms:.1f} ms alone",
-            )
-        )  # fmt: skip
-        for engine, rates in (("dask.distributed", dask), ("ProcessPoolExecutor", pool)):
-            if rates:
-                what, alone = f"{name}, {IN_FLIGHT} in flight: {engine}", f"{rates[name].alone_ms:.1f} ms alone"
-                found.append(Row(what=what, measured=rates[name].per_second, unit="/s", note=alone))
-    return found
+        what, bar = f"{load.name}, {IN_FLIGHT} in flight", at_least(BAR_DASK, TIMES) if load is loads[0] else None
+        found.append(_ours(f"{what}: grid, confined", grid[load.name], dask.get(load.name), bar=bar))
+        if on_dask:
+            found.append(_ours(f"{what}: grid on dask, confined", on_dask[load.name], dask[load.name]))
+        for rival, rated in others.items():
+            if isinstance(rated, dict):
+                rate = rated[load.name]
+                alone = f"{rate.alone_ms:.1f} ms alone"
+                found.append(Row(what=f"{what}: {rival.name}", measured=rate.per_second, unit="/s", note=alone))
+    return found + [
+        Row(what=rival.name, measured=None, unit="/s", note=why)
+        for rival, why in others.items()
+        if isinstance(why, str)
+    ]
+
+
+def _ours(what: str, rate: Rate, dask: Rate | None, **more: object) -> Row:
+    ratio = rate.per_second / dask.per_second if dask else None
+    note = f"{'over' if dask else 'no'} dask.distributed; {rate.alone_ms:.1f} ms alone"
+    return Row(what=what, measured=rate.per_second, unit="/s", ratio=ratio, note=note, **more)
 
 
 if __name__ == "__main__":
