@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -183,6 +186,77 @@ def test_wheel_imports_without_the_checkout(wheel, tmp_path):
         [sys.executable, "-c", probe], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
     assert Path(ran.stdout.strip()).is_relative_to(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(wheel, tmp_path_factory):
+    """An environment that has the wheel, and what it needs by the lock's versions; a folder outside the checkout."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    venv.create(folder / "env", with_pip=False, symlinks=os.name != "nt")
+    scripts = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-index"]
+    subprocess.run([*command, "--python", str(scripts / "python"), str(wheel[1])], check=True, capture_output=True)
+    (site,) = (folder / "env").rglob("site-packages")
+    # A path file is not read for path files in turn: the checkout, installed editable beside the packages, stays out.
+    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NADG_", "VIRTUAL"))}
+    home = {"NADG_HOME": str(folder / "home"), "HOME": str(folder), "NADG_LOCAL_WORKERS": "1"}
+
+    def run(*command):
+        ran = subprocess.run(
+            [str(scripts / command[0]), *command[1:]], cwd=folder, env={**keep, **home}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    return run
+
+
+@pytest.mark.serial
+def test_the_wheel_alone_runs_a_command(elsewhere):
+    """Recipes, sample data and the worker come from the wheel, outside the checkout, in an empty home."""
+    where = Path(elsewhere("python", "-c", "import nadg_kernel; print(nadg_kernel.__file__)").strip())
+    assert where.parents[1].name == "site-packages"
+    assert not where.is_relative_to(ROOT)
+    told = json.loads(elsewhere("nadg", "run", "Estimate pi from random points", "--approve", "--json", "-"))
+    assert told["state"] == "succeeded"
+    assert {subtask["worker"] for subtask in told["subtasks"]} == {"local-1"}
+    assert "files in one commit" in elsewhere("nadg", "deploy", "ann/worker-1", "--dry-run")
+
+
+def test_the_wheel_alone_builds_the_panel(elsewhere):
+    lines = [
+        "from nadg_kernel import Grid, sample_reviews",
+        "with Grid(local_workers=0) as grid:",
+        "    panel = grid.panel()",
+        "    print(panel.state.step, len(panel.children) > 0, len(sample_reviews()) > 0)",
+    ]
+    assert elsewhere("python", "-W", "error", "-c", "\n".join(lines)).split() == ["command", "True", "True"]
+
+
+def test_the_wheel_is_fit_for_an_index(wheel):
+    """Names, classifiers and the README, which an index has to be able to show."""
+    from twine.commands.check import check
+
+    assert not check([str(wheel[1])], strict=True)
+
+
+def test_dependabot_looks_at_what_there_is():
+    settings = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))
+    wanted = {
+        "uv": "uv.lock",
+        "npm": "package-lock.json",
+        "github-actions": ".github/workflows",
+        "docker": "Dockerfile",
+        "docker-compose": "compose.yaml",
+    }
+    looked = {update["package-ecosystem"]: update["directory"] for update in settings["updates"]}
+    assert settings["version"] == 2
+    assert looked.keys() == wanted.keys()
+    for kind, directory in looked.items():
+        assert (ROOT / directory.lstrip("/") / wanted[kind]).exists(), kind
+    assert all(update["schedule"]["interval"] == "weekly" for update in settings["updates"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has uv instead of make")
