@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.errors import RunNotFound, StaleEpoch, StoreError
 from nadg_kernel.model import Event, EventType, Plan, RunState
 from nadg_kernel.stores.base import RunRow, WorkerRow
-from nadg_kernel.stores.facts import clean, micros, moment
+from nadg_kernel.stores.facts import clean, micros, moment, number
 from nadg_kernel.stores.registered import registered
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def upsert_worker(connection: sqlite3.Connection, row: WorkerRow) -> None:
             """insert into health (at, worker, state, capacity, latency_ms, reason, boot_id)
             values (?, ?, ?, ?, ?, ?, ?)""",
             (
-                *(ping, row.worker_id, row.status, row.capacity, details.get("latency_ms")),
+                *(ping, row.worker_id, row.status, row.capacity, number(details.get("latency_ms"))),
                 *(clean(details.get("reason")), clean(details.get("boot_id"))),
             ),
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.model import RunState
 from nadg_kernel.stores.base import RunRow, WorkerRow
-from nadg_kernel.stores.facts import clean, edit_rows, encoded, facts, micros
+from nadg_kernel.stores.facts import clean, edit_rows, encoded, facts, micros, number
 from nadg_kernel.stores.records import encoded_plan
 from nadg_kernel.stores.registered import registered
 
@@ -62,10 +62,10 @@ def plan_row(plan: Plan, at: datetime) -> dict[str, Any]:
                 "subtask": item.id,
                 "title": text(item.name),
                 "kind": item.kind,
-                "position": number,
+                "position": place,
                 "state": "held" if item.hold else "waiting",
             }
-            for number, item in enumerate(plan.subtasks)
+            for place, item in enumerate(plan.subtasks)
         ],
     }
 
@@ -137,7 +137,7 @@ def worker_row(row: WorkerRow) -> dict[str, Any]:
         "total_tasks": row.total_tasks,
         "last_ping": iso(row.last_ping),
         "details": json.dumps(dict(details)),
-        "latency_ms": details.get("latency_ms"),
+        "latency_ms": number(details.get("latency_ms")),
         "reason": text(details.get("reason")),
         "boot_id": text(details.get("boot_id")),
     }

@@ -347,6 +347,17 @@ async def test_workers(store):
     assert [row["worker"] for row in await rows(store, "workers")] == ["w2"]
 
 
+async def test_details_of_a_worker_may_be_anything(store):
+    """They come from workers, and from rows that were written by hand."""
+    ping = datetime(2026, 11, 24, 11, 59, tzinfo=UTC)
+    odd = {"latency_ms": "fast", "reason": ["a", 1], "boot_id": {"b": True}, "sandbox": 7, "nested": {"x": [None]}}
+    row = WorkerRow(worker_id="w1", url="https://w1.example", last_ping=ping, details=odd)
+    await store.upsert_workers([row])
+    assert await store.workers() == [row]
+    (health,) = await rows(store, "health", worker="w1")
+    assert (health["latency_ms"], health["state"], health["at"]) == (None, "active", ping)
+
+
 async def test_the_store_counts_a_workers_tasks_and_keeps_its_history(store):
     await store.upsert_workers([WorkerRow(worker_id="w1", url="https://w1.example", total_tasks=7)])
     await store.create_run("r1", plan(), ME)
