@@ -110,7 +110,7 @@ def prune_command(
 
 def doctor_command(
     *,
-    online: Annotated[bool, typer.Option("--online", help="Also ask Gemini whether it takes the key.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="Also ask Gemini and the Hub about their keys.")] = False,
     no_workers: Annotated[bool, typer.Option("--no-workers", help="Start no local worker.")] = False,
     json_file: _Json = "",
 ) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nadg_kernel.doctor.distributions import floors, installed, not_called, notebook, packages
+from nadg_kernel.doctor.hub import hub_token
 from nadg_kernel.doctor.masking import masked, secrets_in
 from nadg_kernel.doctor.report import Check, Report, State
 from nadg_kernel.doctor.services import gemini, local_worker, stores
@@ -20,7 +21,7 @@ __all__ = ["Check", "Report", "State", "doctor"]
 def doctor(*, online: bool = False, workers: bool = True, environ: Mapping[str, str] | None = None) -> Report:
     """Look at Python, packages, keys, planner, stores, a local worker, the notebook and proxies.
 
-    `online` asks Gemini whether it takes the key; Supabase is asked where it is set. `workers` starts one local worker
+    `online` asks Gemini and the Hub about their keys; Supabase is asked where it is set. `workers` starts one local worker
     (20 s at most). `environ` stands for the environment's variables. What is wrong is in the report, not raised; no
     secret is.
     """
@@ -32,6 +33,7 @@ def doctor(*, online: bool = False, workers: bool = True, environ: Mapping[str, 
         *malformed,
         *retention(settings),
         *keys(settings, copy),
+        *hub_token(settings, installed, online=online),
         planner(settings, installed),
         gemini(settings, online=online),
         *stores(settings),
