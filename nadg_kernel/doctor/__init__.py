@@ -21,7 +21,7 @@ __all__ = ["Check", "Report", "State", "doctor"]
 def doctor(*, online: bool = False, workers: bool = True, environ: Mapping[str, str] | None = None) -> Report:
     """Look at Python, packages, keys, planner, stores, a local worker, the notebook and proxies.
 
-    `online` asks Gemini and the Hub about their keys; Supabase is asked where it is set. `workers` starts one local worker
+    `online` asks Gemini and the Hub about keys; Supabase is asked where it is set. `workers` starts one local worker
     (20 s at most). `environ` stands for the environment's variables. What is wrong is in the report, not raised; no
     secret is.
     """
