@@ -16,9 +16,12 @@ from rich.console import Console
 from nadg_kernel.cli import doctor as cli_doctor
 from nadg_kernel.cli import main
 from nadg_kernel.cli.codes import Code
+from nadg_kernel.cli.opened import opened
 from nadg_kernel.doctor import Check, Report, State, distributions, doctor, services, surroundings
 from nadg_kernel.doctor.masking import masked, masked_url, secrets_in
+from nadg_kernel.doctor.registered import judged, registered
 from nadg_kernel.engines.base import WorkerHealth, WorkerState
+from nadg_kernel.registry import Beat
 from nadg_kernel.settings import Secret, Settings, load_settings
 from tests.support.fake_gemini import KEY, MODEL, Fail, FakeGemini
 
@@ -275,6 +278,44 @@ def test_layers_that_are_missing_are_named_with_their_reason():
     assert found(checks, "local worker").state is State.NOTE
     assert found(checks, "layers").found == "seccomp"
     assert found(checks, "layer landlock").found == "unavailable: old kernel"
+
+
+def test_no_registered_worker_is_fine_and_makes_no_history(tmp_path):
+    (check,) = registered(Settings(home=tmp_path / "home"))
+    assert (check.state, check.found) == (State.OK, "none")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("beat", "secret", "state", "says"),
+    [
+        ({"status": "active", "takes_token": True, "layers": ("seccomp",)}, True, "ok", "seccomp"),
+        ({"status": "active", "takes_token": None}, False, "problem", "not asked"),
+        ({"status": "busy", "takes_token": False}, True, "problem", "refuses"),
+        ({"status": "active", "takes_token": True, "weak": True}, True, "note", "weak"),
+        ({"status": "asleep", "seconds": None}, True, "ok", "asleep"),
+        ({"status": "offline", "seconds": None, "reason": "no route"}, True, "problem", "no route"),
+    ],
+)
+def test_what_a_registered_worker_answers(beat, secret, state, says):
+    check = judged(Beat(**{"worker_id": "far", "url": "https://far.example", "seconds": 0.2, **beat}), secret=secret)
+    assert check.state == state
+    assert says in check.found
+    assert check.do or state == "ok"
+
+
+async def test_registered_workers_are_asked(tmp_path, nobody):
+    own = Settings(home=tmp_path, grid_secret=Secret("made-up-grid-secret-" + "5" * 20))
+    async with opened(own) as here:
+        await here.registry.add(nobody, worker_id="far")
+    check = found(registered(own), "worker far")
+    assert (check.state, "nadg workers remove far" in check.do) == (State.PROBLEM, True)
+
+
+def test_registered_workers_behind_a_store_that_is_away(tmp_path):
+    half = Settings(home=tmp_path, supabase_url="https://p.supabase.co")
+    (check,) = registered(half)
+    assert check.found.startswith("not asked: ")
 
 
 def test_gemini_is_not_asked_unless_wanted():
