@@ -122,6 +122,7 @@ class _Refuse(Exception):  # noqa: N818 - ends a request
 class _Api(BaseHTTPRequestHandler):
     hub: FakeHub
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _serve(self) -> None:
         raw = self._read()

@@ -129,6 +129,7 @@ class _Front(BaseHTTPRequestHandler):
 
     space: FakeSpace
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _serve(self) -> None:
         space = self.space
