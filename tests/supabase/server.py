@@ -15,6 +15,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.support.npm import installed
+
 HERE = Path(__file__).parent
 SCHEMA = HERE.parents[1] / "database" / "schema.sql"
 SECRET = "sb_secret_" + "made-up-for-tests"
@@ -49,21 +51,6 @@ def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
-
-
-def installed():
-    """The Node packages of the lock file, installed once for all that ask at a time."""
-    import fcntl  # not on Windows, where `missing` says so first
-
-    modules, lock = HERE / "node_modules", HERE / "package-lock.json"
-    with (Path(tempfile.gettempdir()) / f"nadg-npm-{os.getuid()}.lock").open("w") as mutex:
-        fcntl.flock(mutex, fcntl.LOCK_EX)
-        mark = modules / ".package-lock.json"
-        if not mark.exists() or mark.stat().st_mtime < lock.stat().st_mtime:
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            subprocess.run(command, cwd=HERE, check=True, capture_output=True)
-            mark.touch()
-    return modules
 
 
 class Postgres:
@@ -140,12 +127,12 @@ class Project:
             f'[db]\ndriver = "postgres"\nurl = "postgres://rest_login@127.0.0.1:{self.postgres.port}/nadg"\n'
             f'[auth]\nenabled = false\npublishable_key = "{PUBLIC}"\nsecret_key = "{SECRET}"\n'
         )
-        program = installed() / "@supabase" / "lite" / "dist" / "cli" / "index.js"
+        program = installed(HERE) / "@supabase" / "lite" / "dist" / "cli" / "index.js"
         log = (self.folder / "server.log").open("a")
         self.server = subprocess.Popen(
             ["node", str(program), "start", "--no-admin"],
             cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            env={**os.environ, "DO_NOT_TRACK": "1", "NODE_PATH": str(installed())},
+            env={**os.environ, "DO_NOT_TRACK": "1", "NODE_PATH": str(installed(HERE))},
         )  # fmt: skip
         log.close()
         self._wait()
