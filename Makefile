@@ -16,7 +16,7 @@ DAILY := not soak and not bench
 
 LOWEST := .venv-lowest
 
-.PHONY: help setup lab test test-lowest lint types soak bench sync-wire format clean screenshots
+.PHONY: help setup lab test test-lowest lint types soak bench sync-wire docs format clean screenshots
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -113,6 +113,9 @@ sync-wire: setup ## give the worker its copies of the protocol and the value for
 	$(BIN)/uv export --quiet --locked --only-group worker --no-hashes --no-annotate --no-header \
 	  --output-file worker-node/requirements.txt
 	$(BIN)/python tests/worker/readme_files.py
+
+docs: setup ## write docs/reference.md from the docstrings
+	$(BIN)/python -m tests.reference
 
 format: setup ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ from nadg_kernel.cli.app import app
 from nadg_kernel.cli.codes import Code
 from nadg_kernel.results import ResultView
 from nadg_kernel.settings import NAMES, Settings
+from tests.reference import reference
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -116,6 +117,10 @@ def test_every_public_method_is_documented(kind):
     fields = {"command", "data", "context", "planner"}  # of a plan: said in plan-file.md
     public = [name for name in dir(kind) if not name.startswith("_") and name not in fields]
     assert [name for name in public if not re.search(rf"`{name}\b", text)] == []
+
+
+def test_the_reference_is_what_the_docstrings_say():
+    assert reference() == TEXT["reference.md"], "docs/reference.md is older than the code: make docs"
 
 
 def test_every_field_of_the_plan_file_is_documented():
