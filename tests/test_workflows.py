@@ -80,7 +80,8 @@ def test_the_heartbeat_only_calls_the_program_and_keeps_secrets_to_that_step(tmp
     install, beat = runs
     assert install["run"].startswith("uv sync --locked")
     assert [name for step in job["steps"] for name in step.get("env", {})] == [*beat["env"]]
-    assert beat["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY")}
+    wanted = ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "HF_TOKEN")
+    assert beat["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in wanted}
     words = beat["run"].split()
     assert words[:4] == ["uv", "run", "--no-sync", "nadg"]
     # Without secrets GitHub gives empty variables.

@@ -33,18 +33,13 @@ class SpaceAccess:
     """Decides about one row after another. What the Hub confirmed is remembered; what it did not is asked again."""
 
     def __init__(self, settings: Settings) -> None:
-        """With the settings' HF_TOKEN; without one no row concerns it."""
+        """With the settings' HF_TOKEN; without one the rows that concern it are refused."""
         self._settings = settings
         self._confirmed: set[tuple[str, str]] = set()
 
     def concerns(self, row: WorkerRow) -> bool:
         """Whether a row claims to be a private Space at a host that the token might go to. Nobody is asked."""
-        return bool(
-            self._settings.hf_token
-            and row.details.get(PRIVATE) is True
-            and space_of(row)
-            and self._may_be_space(row.url)
-        )
+        return row.details.get(PRIVATE) is True and bool(space_of(row)) and self._may_be_space(row.url)
 
     async def bearer(self, row: WorkerRow) -> Secret | None:
         """The Hub's token for a row that concerns it: only if the Hub itself says all that the row claims.
@@ -54,6 +49,8 @@ class SpaceAccess:
         """
         if not self.concerns(row):
             return None
+        if not self._settings.hf_token:
+            raise DeployError(f"{space_of(row)} is a private Space: set HF_TOKEN to a token of its owner to reach it")
         name, origin = space_of(row), canonical_origin(row.url)
         if (name, origin) not in self._confirmed:
             await self._confirm(name, origin)

@@ -110,9 +110,12 @@ def test_which_addresses_it_could_go_to_at_all(settings, url, concerned):
     assert access.concerns(row(url, space=NAME, private=True)) is concerned
 
 
-def test_without_a_token_no_row_is_its_concern(settings, mine):
-    access = SpaceAccess(replace(settings, hf_token=None))
-    assert not access.concerns(row(mine.origin, space=NAME, private=True))
+async def test_without_a_token_the_reason_says_so(settings, mine):
+    async with opened(replace(settings, hf_token=None)) as here:
+        await here.store.upsert_workers([row(mine.origin, space=NAME, private=True)])
+        (beat,) = await here.registry.heartbeat()
+    assert (beat.status, "is a private Space: set HF_TOKEN" in beat.reason) == ("offline", True)
+    assert mine.visits == []
 
 
 async def test_a_space_that_became_public_says_what_to_do(settings, mine):
