@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import ClassVar
 
-import comm
 import ipywidgets
 import pytest
-from comm.base_comm import BaseComm
 
 from nadg_kernel.panel import Panel
 from nadg_kernel.panel.records import Step
@@ -16,14 +13,20 @@ from tests.panel.fake_grid import FakeGrid
 from tests.panel.hand import Hand, settle, until
 from tests.panel.scenes import COMMAND, ONE, REVIEWS, TWO, Scripted
 
+SENT = []
+"""Every message that the kernel side sends, as (type, data)."""
 
-class RecordedComm(BaseComm):
-    """Keeps every message that the kernel side sends."""
 
-    sent: ClassVar[list] = []
+@functools.cache
+def new_comm():
+    """What ipywidgets 8 makes."""
+    from comm.base_comm import BaseComm
 
-    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
-        self.sent.append((msg_type, data))
+    class NewComm(BaseComm):
+        def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+            SENT.append((msg_type, data))
+
+    return NewComm
 
 
 @functools.cache
@@ -43,7 +46,7 @@ def old_comm():
             self._publish_msg("comm_open", data)
 
         def _publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
-            RecordedComm.sent.append((msg_type, data))
+            SENT.append((msg_type, data))
 
     return OldComm
 
@@ -51,12 +54,12 @@ def old_comm():
 @pytest.fixture
 def sent(monkeypatch):
     """All messages to the front end, as (type, data)."""
-    monkeypatch.setattr(RecordedComm, "sent", [])
-    if hasattr(ipywidgets.widgets.widget, "Comm"):
+    SENT.clear()
+    if hasattr(ipywidgets.widgets.widget, "Comm"):  # ipywidgets 7, beside which there need be no package comm
         monkeypatch.setattr(ipywidgets.widgets.widget, "Comm", old_comm())
     else:
-        monkeypatch.setattr(comm, "create_comm", RecordedComm)
-    return RecordedComm.sent
+        monkeypatch.setattr("comm.create_comm", new_comm())
+    return SENT
 
 
 @pytest.fixture
