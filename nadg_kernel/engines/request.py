@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_BODY_BYTES = 8 * 1024 * 1024
 """A larger request sends its inline values as blobs."""
 _SMALL = 1024
+AT_ONCE = 6
+"""Blobs of one attempt on their way together: a folder has hundreds, and each waits for an answer."""
 _REMEMBERED = 10_000
 
 
@@ -106,22 +108,41 @@ class Uploads:
             self._has.popitem(last=False)
 
     async def send(self, client: WorkerCalls, needed: Iterable[str], get: Callable[[str], bytes]) -> None:
-        """Give the worker what it lacks; bytes that another attempt is sending are waited for.
+        """Give the worker what it lacks, a few at a time; bytes that another attempt is sending are waited for.
 
         Raises DataError for bytes that are not on this side, and the client's errors.
         """
-        for sha256 in needed:
-            while sha256 not in self._has:
-                coming = self._on_the_way.get(sha256)
-                if coming is not None:
-                    await coming.wait()
-                    continue
-                self._on_the_way[sha256] = asyncio.Event()
-                try:
-                    await client.put_blob(sha256, await asyncio.to_thread(_read, get, sha256))
-                    self.note(sha256)
-                finally:
-                    self._on_the_way.pop(sha256).set()
+        lacking = [sha256 for sha256 in needed if sha256 not in self._has]
+        if len(lacking) <= 1:
+            for sha256 in lacking:
+                await self._give(client, sha256, get)
+            return
+        missing = iter(lacking)
+
+        async def lane() -> None:
+            for sha256 in missing:
+                await self._give(client, sha256, get)
+
+        lanes = [asyncio.ensure_future(lane()) for _ in range(min(AT_ONCE, len(lacking)))]
+        try:
+            await asyncio.gather(*lanes)
+        finally:
+            for task in lanes:
+                task.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+
+    async def _give(self, client: WorkerCalls, sha256: str, get: Callable[[str], bytes]) -> None:
+        while sha256 not in self._has:
+            coming = self._on_the_way.get(sha256)
+            if coming is not None:
+                await coming.wait()
+                continue
+            self._on_the_way[sha256] = asyncio.Event()
+            try:
+                await client.put_blob(sha256, await asyncio.to_thread(_read, get, sha256))
+                self.note(sha256)
+            finally:
+                self._on_the_way.pop(sha256).set()
 
 
 def _read(get: Callable[[str], bytes], sha256: str) -> bytes:

@@ -324,6 +324,26 @@ class TestBlobs:
         assert {end["outcome"] for end in ends} == {"succeeded"}
         assert len(server.calls_of("PUT")) == 1
 
+    async def test_several_are_on_their_way_at_once(self, server, engine, blobs):
+        data = [bytes([number]) * 100 for number in range(40)]
+        inputs = {"x": {"format": "list", "items": [self.ref(item) for item in data], "size": 4000}}
+        for item in data:
+            blobs.put(item)
+        met, together = 0, asyncio.Event()
+
+        async def only_together(_call, wire):
+            nonlocal met
+            met += 1
+            if met == 3:
+                together.set()
+            await together.wait()
+            await wire.send(faults.http(204, b""))
+
+        server.script("PUT", "/blobs", only_together)
+        server.script("POST", "/execute", raw(ANSWER))
+        assert (await end_of(engine.submit(spec(inputs=inputs))))["outcome"] == "succeeded"
+        assert len(server.calls_of("PUT")) == 40
+
     async def test_what_the_worker_lost_is_sent_again(self, server, engine, blobs):
         blobs.put(BLOB)
         server.script("PUT", "/blobs", faults.answer(204, b""))
