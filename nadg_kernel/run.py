@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.budget import Spending
-from nadg_kernel.errors import EditError, NadgError, StaleEpoch
+from nadg_kernel.errors import EditError, NadgError, PlannerError, StaleEpoch
 from nadg_kernel.model import RunState
 from nadg_kernel.progress import RunProgress
 from nadg_kernel.results import ResultView
@@ -20,6 +20,7 @@ from nadg_kernel.runview import run_html, run_text
 from nadg_kernel.values import decode, from_ref
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     import pandas as pd
@@ -49,6 +50,7 @@ class Run:
         self.progress = RunProgress(plan)
         self.spending = Spending(plan)
         self.budget: Budget | None = None
+        self.reporter: weakref.WeakMethod[Callable[[Run], str]] | None = None
         self._runner, self._loop, self._blobs, self._data = runner, loop, blobs, data
         self._listeners: list[Callable[[Event], None]] = []
         self._settled = asyncio.Event()
@@ -224,6 +226,13 @@ class Run:
         notebook = plain_notebook(self.plan, self._data, self._blobs.get, folder)
         target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return target
+
+    def report(self) -> str:
+        """A report in Markdown by the planner of its grid: see `Grid.report`. Raises PlannerError."""
+        ask = self.reporter() if self.reporter is not None else None
+        if ask is None:
+            raise PlannerError("this run has no grid any more: another grid's report(run) takes it")
+        return ask(self)
 
     def compare(self, other: Run) -> pd.DataFrame:
         """One row per subtask of either run: states, seconds, and whether code and result are the same."""

@@ -188,7 +188,7 @@ def test_a_failing_run_is_repaired_and_only_its_branch_runs_again(working, model
 
     shown = working.prompt_preview(run=run)
     model.answer = "# Six stars\n\nTwo rows."
-    assert working.report(run) == "# Six stars\n\nTwo rows.\n"
+    assert working.report(run) == run.report() == "# Six stars\n\nTwo rows.\n"
     assert shown.steps[0].text == model.prompts[-1] == working.prompt(run=run)
     assert "results as text" in shown.line
     assert "6 stars" in model.prompts[-1]

@@ -275,6 +275,7 @@ class Grid(Planning, Workforce, Frames):
         """A run with its runner, which this grid keeps."""
         more = {**more, "engine": self._fleet.engine, "store": self.store, "owner": this_owner()}
         run = wired(run_id, plan, refs, loop=self.loop, blobs=self.blobs, **more)
+        run.reporter = weakref.WeakMethod(self.report)
         self.runs_here[run_id] = run
         if self._replica_away:
             run.on_store("Supabase", self._replica_away, 0)

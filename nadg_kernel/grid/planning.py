@@ -9,6 +9,7 @@ from nadg_kernel.advice.core import change_of
 from nadg_kernel.attachments import attach_all
 from nadg_kernel.grid.scaling import Scaling
 from nadg_kernel.planners.recipes import suggest
+from nadg_kernel.planners.reporting import with_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,13 @@ class Planning(Scaling):
         what is new or changed runs. `answer` is a chat's, to `prompt(words, run=run)`. Raises PlannerError.
         """
         return self._advice.change(self.planner, follow_up(run, words), answer)
+
+    def with_report(self, plan: Plan) -> Plan:
+        """The plan with a report as its last subtask: a worker that has a model writes it over the others' results.
+
+        Raises EditError for a plan without subtasks. `report` does the same after a run, with the planner's model.
+        """
+        return with_report(plan)
 
     def report(self, run: Run) -> str:
         """A report over a run in Markdown. Sends its results as text, of tables the first rows. Raises PlannerError."""

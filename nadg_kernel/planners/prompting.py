@@ -33,7 +33,7 @@ _ANALYSIS = (
     *("beautifulsoup4", "lxml", "openpyxl", "requests", "httpx", "dask", "shapely", "geopandas"),
 )
 """Packages that work on data, named first: a model should not have to find them among a server's own."""
-_NAMES = ("chat", "change", "code", "contract", "fix", "report", "split")
+_NAMES = ("chat", "change", "code", "contract", "fix", "gather.py", "report", "split", "written")
 
 
 @cache
@@ -51,6 +51,12 @@ def prompt_versions() -> dict[str, str]:
         version, body = _template(name)
         out[name] = f"{version} {hashlib.sha256(body.encode()).hexdigest()[:12]}"
     return out
+
+
+def filled(name: str, **values: str) -> str:
+    """A text of the prompt files for a subtask; without values as it stands."""
+    body = _template(name)[1]
+    return body.format(**values) if values else body
 
 
 def fill(name: str, **values: str) -> str:

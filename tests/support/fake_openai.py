@@ -51,15 +51,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.prompts.append(prompt)
         text = self.fake.reply(prompt)
         usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": len(text) // 4}
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": text}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            whole = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
+            self._send("application/json", json.dumps({**whole, "usage": usage}).encode())
+            return
         chunks: list[dict[str, Any]] = [
             {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
             {"choices": [], "usage": usage},
         ]
         lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + ["data: [DONE]\n\n"]
-        data = "".join(lines).encode()
+        self._send("text/event-stream", "".join(lines).encode())
+
+    def _send(self, kind: str, data: bytes) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
