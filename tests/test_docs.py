@@ -201,6 +201,15 @@ def test_buttons_are_called_what_they_are(name):
     assert [words for words in pressed if words not in panel] == []
 
 
+def test_what_the_seed_documents_parts_became_is_there():
+    rows = re.findall(r"^\| .+? \| (.+) \|$", section(README, "## Coming from the seed document"), re.MULTILINE)
+    named = {text for row in rows for text in re.findall(r"`([\w./-]+\.(?:yml|toml|lock|sql|py|md|ipynb))`", row)}
+    assert {".github/workflows/heartbeat.yml", "environment.yml"} <= named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    called = {name for row in rows for name in re.findall(r"`grid\.(\w+)\(", row)}
+    assert [name for name in called if not hasattr(nadg_kernel.Grid, name)] == []
+
+
 def test_every_dependency_has_its_reason():
     import tomllib
 
