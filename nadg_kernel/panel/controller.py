@@ -71,7 +71,7 @@ class Controller:
 
     def start(self) -> None:
         """Show the first state; look for workers, frames and saved plans."""
-        self.send(a.WorkersChanged(workers=tuple(self.grid.worker_states())))
+        self.grid.loop.call(self._look_at_workers)
         self.send(a.Offered(offers=frames_in(self.namespace)))
         self._performer.perform(e.FindPlans())
         self._performer.perform(e.FindRuns())
@@ -143,6 +143,10 @@ class Controller:
         """The listed runs as they are now; new ones are found with the next look into the store."""
         here = self.grid.runs_here
         return tuple(run_item(here[item.run_id]) if item.run_id in here else item for item in self.state.runs)
+
+    def _look_at_workers(self) -> None:
+        """As they are at this moment: read elsewhere, they would overwrite a change that comes in between."""
+        self._apply(a.WorkersChanged(workers=tuple(self.grid.worker_states())))
 
     def _watch(self, run: Run) -> None:
         self.grid.loop.call(self._started, run)  # its progress changes there, and is only read there

@@ -127,9 +127,14 @@ class Lab:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def shut_kernels(self):
-        for session in self.api("GET", "sessions"):
-            self.api("DELETE", f"sessions/{session['id']}")
+    def sessions(self):
+        """The ids of notebooks with a kernel."""
+        return [session["id"] for session in self.api("GET", "sessions")]
+
+    def shut_kernels(self, but=()):
+        for name in self.sessions():
+            if name not in but:
+                self.api("DELETE", f"sessions/{name}")
 
     def _answers(self, url):
         try:

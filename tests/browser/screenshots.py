@@ -1,4 +1,4 @@
-"""Pictures of every page of the panel, light, dark and narrow: `python -m tests.browser.screenshots FOLDER [LOOK...]`."""
+"""Pictures of every page of the panel: `python -m tests.browser.screenshots FOLDER [light|dark|narrow...]`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def main(folder, *wanted):
 
 
 def take(person, folder, look):
+    """The pages in the order of the work."""
     person.open(person.lab.notebook(OPEN)).run_all()
     panel = person.panel()
 
@@ -58,6 +59,12 @@ def take(person, folder, look):
         person.page.wait_for_timeout(700)  # let the last repaint settle
         panel.screenshot(path=folder / f"{name}_{look}.png")
 
+    _draft(person, panel, shot)
+    _try(person, panel, shot)
+    _run(person, panel, shot)
+
+
+def _draft(person, panel, shot):
     panel.get_by_text("2 of 2").wait_for()
     panel.locator(".nadg-command textarea").fill(COMMAND)
     panel.locator(".nadg-chip", has_text="Profile").wait_for()
@@ -82,6 +89,9 @@ def take(person, folder, look):
     panel.get_by_role("button", name="Ask to change\N{HORIZONTAL ELLIPSIS}").click()
     shot("4c_ask")
     panel.get_by_role("button", name="Close").click()
+
+
+def _try(person, panel, shot):
     panel.locator(".nadg-list").focus()
     person.page.keyboard.press("Control+z")
     panel.locator(".nadg-approve:enabled").wait_for()
@@ -101,6 +111,9 @@ def take(person, folder, look):
     panel.get_by_role("button", name="Close").click()
     panel.locator(".nadg-will summary").click()
     shot("5_approve")
+
+
+def _run(person, panel, shot):
     panel.locator(".nadg-approve").click()
     panel.locator(".nadg-row .nadg-chip", has_text="failed").wait_for()
     panel.locator(".nadg-row", has_text="Score by month").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import replace
 
@@ -12,7 +13,9 @@ import pytest
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.errors import PlannerError
 from nadg_kernel.model import DataSchema, Plan
+from nadg_kernel.panel import Panel
 from nadg_kernel.panel.records import Step
+from tests.panel.fake_grid import FakeGrid
 from tests.panel.hand import Hand, settle, until
 from tests.panel.scenes import COMMAND, ONE, REVIEWS, TWO
 
@@ -217,6 +220,21 @@ def test_workers_that_go_change_strip_table_and_approval(drafted):
     assert not panel._shell.view.plan["approval"]["can"]
     hand("step", to="workers")
     assert panel._shell.view.offers["fleet"]["workers"][0]["reason"] == "<gone>"
+
+
+def test_workers_that_become_ready_while_a_panel_opens_are_not_overwritten(sent, tmp_path):
+    grid = FakeGrid(tmp_path)
+    ready = grid.states
+    grid.states = tuple(replace(state, health=WorkerHealth.WAKING) for state in ready)
+    held, go = threading.Event(), threading.Event()
+    grid.loop.call(lambda: (held.set(), go.wait(20)))  # the loop is busy while the panel is made
+    assert held.wait(20)
+    panel = Panel(grid, {})
+    grid.states = ready  # the change itself was told before anybody listened
+    go.set()
+    until(lambda: panel.state.workers == ready)
+    panel.close()
+    grid.close()
 
 
 def test_a_view_that_missed_something_gets_everything_again(drafted, sent):

@@ -104,6 +104,9 @@ class Editor {
   showTrial() {
     const { trial } = this.ui.live;
     this.tryButton.disabled = Boolean(trial && (trial.trying || !trial.over)) || this.item.problems.some((problem) => problem.blocks);
+    const key = JSON.stringify([trial?.rows?.[this.id], trial?.output?.id === this.id && trial.output, trial?.stale]);
+    if (key === this.trialKey) return; // what is being read keeps its place
+    this.trialKey = key;
     this.trial.replaceChildren(...trialOutput(this.ui, this.item));
   }
 

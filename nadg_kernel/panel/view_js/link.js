@@ -40,8 +40,8 @@ class Link {
     const now = performance.now();
     // A kernel that is idle and does not answer knows nothing of this panel: it was restarted by somebody else.
     this.missed = this.asked !== null && this.kernelIdle() ? this.missed + 1 : 0;
-    if (this.missed >= GONE) this.say("disconnected");
-    else if (this.asked !== null && this.health !== "disconnected" && now - this.asked > BUSY) this.say(now - this.asked > SILENT ? "silent" : "busy");
+    if (this.missed >= GONE) this.say("stranger");
+    else if (this.asked !== null && this.health !== "stranger" && now - this.asked > BUSY) this.say(now - this.asked > SILENT ? "silent" : "busy");
     if (this.asked === null) this.asked = now;
     this.post({ op: "tick", rev: this.model.get("live").rev ?? -1 });
   }

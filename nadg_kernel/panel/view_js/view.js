@@ -337,10 +337,12 @@ class View {
 
   showHealth(health) {
     const saved = this.live.saved ? ` Your plan is saved in ${this.live.saved}.` : "";
-    const text = { ok: "", busy: "The kernel is busy: what you do here is carried out when it is free.", silent: `The kernel does not answer. If it is busy, what you do here is carried out when it is free; if it was restarted, run the cell again.${saved}`, disconnected: `Disconnected: the kernel was restarted or is gone. Run the cell again for a live panel.${saved}` }[health];
+    const text = { ok: "", busy: "The kernel is busy: what you do here is carried out when it is free.", silent: `The kernel does not answer. If it is busy, what you do here is carried out when it is free; if it was restarted, run the cell again.${saved}`, disconnected: `Disconnected: the kernel was restarted or is gone. Run the cell again for a live panel.${saved}`,
+      // JupyterLab goes on sending to a subshell of the old kernel, so that in this page no widget works any more
+      stranger: `Disconnected: the kernel was restarted from elsewhere. Reload the page, then run the cell again.${saved}` }[health];
     this.health.textContent = text;
-    this.root.dataset.health = health;
-    this.shell?.setAttribute("data-health", health);
+    this.root.dataset.health = health === "stranger" ? "disconnected" : health;
+    this.shell?.setAttribute("data-health", this.root.dataset.health);
   }
 
   close() {
