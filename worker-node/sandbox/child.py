@@ -1,11 +1,15 @@
-"""The first steps of a forked process: confine itself, then read what to do, then do it."""
+"""The first steps of a forked process: confine itself, then read what to do, then do it.
+
+All that can be is done in the zygote before the fork (`before_fork`): what a task's process does itself, it does on
+pages that it shares with the zygote and that the kernel copies one by one.
+"""
 
 from __future__ import annotations
 
-import json
+import fcntl
+import marshal
 import os
 import random
-import signal
 import socket
 import sys
 import tempfile
@@ -16,6 +20,8 @@ from sandbox.frames import HEAD, Kind, pack
 from sandbox.plan import TMP, WORK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sandbox.confine import Confinement
     from sandbox.plan import Fork
 
@@ -23,7 +29,7 @@ CHANNEL = 3
 SETUP_FAILED = 250
 """Exit code: a layer could not be applied, and nothing of the task was read."""
 DONE = 217
-"""Exit code after the END frame: the zygote reports every other one."""
+"""Exit code after the END frame: every other one is asked for."""
 GONE = 217
 _FDS = 32
 
@@ -33,32 +39,75 @@ class _Channel:
         self._fd = fd
 
     def send(self, kind: Kind, payload: bytes) -> None:
-        view = memoryview(pack(kind, payload))
+        view = pack(kind, payload)
         while view:
             view = view[os.write(self._fd, view) :]
 
 
-def enter(fork: Fork, confinement: Confinement, parent: int, fds: tuple[int, int, int, int]) -> NoReturn:
-    """Become a task. `fds`: /dev/null, stdout, stderr, channel. Never returns, whatever happens."""
+class _Held:
+    """Descriptors of the zygote's own that stand in where a task's descriptors go."""
+
+    null = log = -1
+
+
+_task = task.Task(_Channel(CHANNEL))
+
+
+def hold_descriptors(lowest: int) -> None:
+    """In the zygote, first: keep /dev/null and its log from `lowest` on, and fill the places of a task's."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    _Held.null = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, lowest)
+    _Held.log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, lowest)
+    os.close(null)
+    os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+    after_fork()
+
+
+def settle_zygote() -> None:
+    """What every task finds and no task changes for another, made once in the zygote."""
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
+    sys.path.insert(0, "")  # the working directory
+    tempfile.tempdir = None
+
+
+def before_fork(folder: str, fds: Sequence[int]) -> None:
+    """In the zygote: what the next task inherits. `fds`: stdout, stderr, channel; they are taken over."""
+    for target, fd in enumerate(fds, 1):
+        os.dup2(fd, target, inheritable=target < CHANNEL)
+        os.close(fd)
+    os.chdir(f"{folder}/{WORK}")
+    os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = f"{folder}/{TMP}"
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+
+
+def after_fork() -> None:
+    """In the zygote: let go of the task's descriptors, or the worker never sees their end."""
+    os.dup2(_Held.null, 1)
+    os.dup2(_Held.log, 2)
+    os.dup2(_Held.null, CHANNEL, inheritable=False)
+
+
+def enter(fork: Fork, confinement: Confinement, parent: int) -> NoReturn:
+    """Become a task. Never returns, whatever happens."""
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        _take_descriptors(fds)
         confinement.apply(fork, parent)
     except BaseException as error:  # noqa: BLE001 - no path may lead back into the zygote's loop
         _give_up(error)
     try:
-        header, blobs = _read_task()
+        header = _read_header()
         if header is None:
             os._exit(GONE)
         if fork.tree:
             atfork.hand_over()
         if header["rlimits"] is not None:
-            limits.apply(**header["rlimits"])
+            limits.apply(header["rlimits"])
         if header["proxy"]:
             _use_proxy(header["proxy"])
-        task.run(header, blobs, _Channel(CHANNEL))
+        _task.run(header, _read_blobs(header["blobs"]) if header["blobs"] else {})
     except BaseException as error:  # noqa: BLE001 - as above
         os.write(2, f"the task's channel broke: {error!r}\n".encode(errors="backslashreplace"))
         os._exit(1)
@@ -72,44 +121,20 @@ def _give_up(error: BaseException) -> NoReturn:
         os._exit(SETUP_FAILED)
 
 
-def _take_descriptors(fds: tuple[int, int, int, int]) -> None:
-    for target, fd in enumerate(fds):
-        os.dup2(fd, target, inheritable=target < CHANNEL)
-
-
-def settle_zygote() -> None:
-    """What every task finds and no task changes for another, made once in the zygote."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
-    sys.path.insert(0, "")  # the working directory
-    tempfile.tempdir = None
-
-
-def before_fork(folder: str) -> None:
-    """What the next task inherits: done here, where no page is copied for it."""
-    os.chdir(f"{folder}/{WORK}")
-    os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = f"{folder}/{TMP}"
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
-
-
 def _use_proxy(url: str) -> None:
     """The names under which HTTP clients look for a proxy."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         os.environ[name] = os.environ[name.lower()] = url
 
 
-def _read_task() -> tuple[dict[str, Any] | None, dict[str, bytes]]:
-    """The header, and the blobs that came as descriptors beside single bytes. (None, {}) when nothing will come."""
+def _read_header() -> dict[str, Any] | None:
+    """What to do; None when nothing will come."""
     head = _exactly(HEAD.size)  # never a byte more: the next one may carry descriptors
     data = _exactly(HEAD.unpack(head)[0]) if head else b""
     if not data:
-        return None, {}
-    header: dict[str, Any] = json.loads(data)
-    return header, _read_blobs(header["blobs"]) if header["blobs"] else {}
+        return None
+    header: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from the worker, never from a task
+    return header
 
 
 def _exactly(size: int) -> bytes:
@@ -123,6 +148,7 @@ def _exactly(size: int) -> bytes:
 
 
 def _read_blobs(digests: list[str]) -> dict[str, bytes]:
+    """The blobs that come as descriptors beside single bytes."""
     blobs: dict[str, bytes] = {}
     with socket.socket(fileno=os.dup(CHANNEL)) as channel:
         while len(blobs) < len(digests):

@@ -27,7 +27,7 @@ class Confinement:
         self._off = frozenset(plan.off)
         self._landlock: landlock.Rules | None = None
         self._kernel = None if "landlock" in self._off else landlock.features()
-        self._program: bytes | None = None
+        self._plain: seccomp.Filter | None = None
         self._rulesets: dict[int, tuple[int, int]] = {}
 
     def folder(self, slot: int) -> str:
@@ -50,9 +50,9 @@ class Confinement:
         if self._kernel is not None:
             self._landlock = self._rules(self._kernel, None)
         if "seccomp" not in self._off:
-            seccomp.install(seccomp.base().program())
+            seccomp.Filter(seccomp.base().program()).install()
             if self._scoped:
-                self._program = self._filter(processes=False, network=False)
+                self._plain = self._filter(processes=False, network=False)
 
     def apply(self, fork: Fork, parent: int) -> None:
         """Confine the calling process for good. Raises OSError if a layer does not hold."""
@@ -68,17 +68,17 @@ class Confinement:
         if "session" not in self._off:
             linux.close_from(FIRST_UNUSED_FD)
         if "seccomp" not in self._off:
-            plain = not (fork.tree or fork.network)
-            program = self._program if plain else None
-            seccomp.install(program or self._filter(processes=fork.tree, network=fork.network))
+            plain = self._plain if not (fork.tree or fork.network) else None
+            (plain or self._filter(processes=fork.tree, network=fork.network)).install()
 
     @property
     def _scoped(self) -> bool:
         return self._kernel is not None and bool(self._kernel.scopes)
 
-    def _filter(self, *, processes: bool, network: bool) -> bytes:
+    def _filter(self, *, processes: bool, network: bool) -> seccomp.Filter:
         own_user = self._plan.uid_base is not None and "identity" not in self._off
-        return seccomp.child(processes=processes, network=network, own_user=own_user, scoped=self._scoped).program()
+        policy = seccomp.child(processes=processes, network=network, own_user=own_user, scoped=self._scoped)
+        return seccomp.Filter(policy.program())
 
     def _rules(self, kernel: landlock.Features, fork: Fork | None) -> landlock.Rules:
         rules = landlock.Rules(kernel)
@@ -96,7 +96,7 @@ class Confinement:
         """In the zygote: have the slot's ruleset ready."""
         if self._kernel is None:
             return
-        if fork.tree or fork.network or fork.gpu:
+        if not fork.plain:
             self._forget(fork.slot)
             self._rulesets[fork.slot] = (self._build(self._kernel, fork), _USES)
             return
@@ -108,7 +108,7 @@ class Confinement:
 
     def _build(self, kernel: landlock.Features, fork: Fork) -> int:
         rules = self._landlock
-        if rules is None or fork.tree or fork.network or fork.gpu:
+        if rules is None or not fork.plain:
             rules = self._rules(kernel, fork)
         folder = self.folder(fork.slot)
         port = fork.proxy_port if fork.network else None

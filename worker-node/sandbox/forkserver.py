@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import marshal
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import canary, identity, linux, paths, view, watch
+from sandbox import canary, identity, limits, linux, paths, view, watch
 from sandbox.base import Ended
 from sandbox.child import SETUP_FAILED
 from sandbox.frames import Kind, pack
 from sandbox.harvest import Harvest, collect
-from sandbox.limits import THREADS, tasks_of_user
+from sandbox.limits import THREADS
 from sandbox.link import SandboxBroken
 from sandbox.plan import ZygotePlan
 from sandbox.pool import Pool
@@ -97,7 +97,7 @@ class ForkServer:
             log.warning("tasks keep the user id root: another one cannot reach the interpreter in %s", sys.prefix)
             uid = None
         self._own_user = uid is not None
-        self._user_tasks = tasks_of_user(self._capacity)
+        self._user_tasks = limits.tasks_of_user(self._capacity)
         self._pool = Pool(
             count=count,
             spares=self._spares,
@@ -213,19 +213,21 @@ class ForkServer:
             "shards": job.shards,
             "inline_bytes": INLINE_BYTES,
             "result_bytes": self._bounds.result_bytes,
-            "rlimits": None,
+            "rlimits": None if "rlimits" in self._off else self._rlimits(job),
             "proxy": self._proxy.url if job.permissions.network else "",
         }
-        if "rlimits" not in self._off:
-            header["rlimits"] = {
-                "timeout_s": job.limits.timeout_s,
-                # A GPU's driver maps far more than it uses: there the watch counts what is resident.
-                "memory_mb": None if job.permissions.gpu else job.limits.memory_mb,
-                "disk_mb": job.limits.disk_mb,
-                "tasks": self._threads(job) if self._own_user else self._user_tasks,
-                "cpus": self._cpus,
-            }
-        return pack(Kind.HEADER, json.dumps(header).encode())
+        return pack(Kind.HEADER, marshal.dumps(header))
+
+    def _rlimits(self, job: Job) -> list[tuple[int, int]]:
+        return limits.wanted(
+            timeout_s=job.limits.timeout_s,
+            # A GPU's driver maps far more than it uses: there the watch counts what is resident.
+            memory_mb=None if job.permissions.gpu else job.limits.memory_mb,
+            disk_mb=job.limits.disk_mb,
+            tasks=self._threads(job) if self._own_user else self._user_tasks,
+            cpus=self._cpus,
+            address_space=self._started().address_space,
+        )
 
     async def _harvest(self, work: Path, laid: dict[str, Any], sink: Sink, running: Running) -> Harvest:
         unwanted = running.verdict is not None and running.verdict[0] in (Outcome.CANCELLED, Outcome.LOST)

@@ -26,6 +26,7 @@ READ = _READ | _LIST
 RUN = READ | _EXECUTE
 _CONNECT, _BIND = 1 << 1, 1 << 0
 _SCOPES = 3
+_RULE = struct.Struct("=Qi")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Rules:
     def close(self) -> None:
         """Close the paths."""
         for rule in self._rules:
-            os.close(struct.unpack("=Qi", rule)[1])
+            os.close(_RULE.unpack(rule)[1])
         self._rules.clear()
 
     def ruleset(self, folders: list[str], port: int | None = None) -> int:
@@ -104,9 +105,9 @@ class Rules:
 
 
 def add(kernel: Features, ruleset: int, path: str, rights: int) -> None:
-    """Add one path to a ruleset."""
+    """Add one folder to a ruleset."""
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    linux.syscall(_ADD, ruleset, _BENEATH, _rule(kernel, fd, rights), 0)
+    linux.syscall(_ADD, ruleset, _BENEATH, _RULE.pack(rights & kernel.files, fd))
     os.close(fd)
 
 
@@ -119,7 +120,7 @@ def _rule(kernel: Features, fd: int, rights: int) -> bytes:
     rights &= kernel.files
     if not os.path.isdir(f"/proc/self/fd/{fd}"):  # noqa: PTH112 - of a descriptor
         rights &= _FOR_FILES
-    return struct.pack("=Qi", rights, fd)
+    return _RULE.pack(rights, fd)
 
 
 def _create(kernel: Features) -> int:

@@ -19,19 +19,34 @@ def before_fork() -> None:
         resource.setrlimit(kind, (0, 0))
 
 
-def apply(*, timeout_s: float, memory_mb: int | None, disk_mb: int, tasks: int | None, cpus: int) -> None:
-    """Limit the calling process, and one by one all that it will start.
+def wanted(
+    *, timeout_s: float, memory_mb: int | None, disk_mb: int, tasks: int | None, cpus: int, address_space: int
+) -> list[tuple[int, int]]:
+    """What to limit, as (kind, value), for `apply` in the process that it is meant for.
 
-    `memory_mb` counts on top of the address space that the process has already. `tasks` bounds the threads and
+    `memory_mb` counts on top of the `address_space` that the process has already. `tasks` bounds the threads and
     processes of its user id. None leaves either be.
     """
+    found = [
+        (resource.RLIMIT_CPU, int(timeout_s * cpus) + CPU_MARGIN_S),
+        (resource.RLIMIT_FSIZE, disk_mb * MB),
+        (resource.RLIMIT_NOFILE, DESCRIPTORS),
+    ]
     if memory_mb is not None:
-        _lower(resource.RLIMIT_AS, address_space() + memory_mb * MB)
-    _lower(resource.RLIMIT_CPU, int(timeout_s * cpus) + CPU_MARGIN_S)
-    _lower(resource.RLIMIT_FSIZE, disk_mb * MB)
-    _lower(resource.RLIMIT_NOFILE, DESCRIPTORS)
+        found.append((resource.RLIMIT_AS, address_space + memory_mb * MB))
     if tasks is not None:
-        _lower(resource.RLIMIT_NPROC, tasks)
+        found.append((resource.RLIMIT_NPROC, tasks))
+    return found
+
+
+def apply(limits: list[tuple[int, int]]) -> None:
+    """Limit the calling process, and one by one all that it will start."""
+    for kind, value in limits:
+        try:
+            resource.setrlimit(kind, (value, value))
+        except ValueError:  # above what the worker itself may have
+            hard = resource.getrlimit(kind)[1]
+            resource.setrlimit(kind, (min(value, hard), min(value, hard)))
 
 
 def tasks_of_user(capacity: int) -> int:
@@ -51,15 +66,7 @@ def tasks_of_user(capacity: int) -> int:
 
 def address_space() -> int:
     """Bytes of address space in use; 0 where the system does not say."""
-    if not os.path.exists("/proc/self/statm"):  # noqa: PTH110 - on the hot path
+    if not os.path.exists("/proc/self/statm"):  # noqa: PTH110
         return 0
-    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - on the hot path
+    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
         return int(statm.read().split()[0]) * resource.getpagesize()
-
-
-def _lower(kind: int, value: int) -> None:
-    try:
-        resource.setrlimit(kind, (value, value))
-    except ValueError:  # above what the worker itself may have
-        hard = resource.getrlimit(kind)[1]
-        resource.setrlimit(kind, (min(value, hard), min(value, hard)))

@@ -1,44 +1,66 @@
-"""The worker's end of one zygote: starts it, asks it for processes, hears how they ended."""
+"""The worker's end of one zygote: starts it, asks it for processes, has the dead ones waited for."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.environment import clean_environment
-from sandbox.plan import Exit
+from sandbox.plan import FORKED, Exit, Forked, reap
 from sandbox.process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sandbox.plan import Fork, ZygotePlan
 
 READY_S = 60.0
 _MESSAGE = 1 << 16
 _FDS = 4
+_PAUSE_S = 0.001
+_TREE_S = 3.0
+_GONE = "the process that tasks are forked from is gone"
 
 
 class SandboxBroken(RuntimeError):  # noqa: N818
     """The process that tasks are forked from does not start, or is gone."""
 
 
-class Link:
-    """One zygote process. `on_exit` hears of processes that did not end as tasks do, `on_gone` of its own end."""
+class _Asked(NamedTuple):
+    """A fork that the zygote was asked for: our ends of what the process gets, and who waits for it."""
 
-    def __init__(self, plan: ZygotePlan, *, on_gone: Callable[[], None]) -> None:
+    fork: Fork
+    fds: tuple[int, int, int]
+    answer: asyncio.Future[Process]
+
+    def close(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+
+
+class Link:
+    """One zygote process. `on_gone` hears of its end, `on_unwanted` of a process that nobody waits for any more."""
+
+    def __init__(
+        self, plan: ZygotePlan, *, on_gone: Callable[[], None], on_unwanted: Callable[[Process], None]
+    ) -> None:
         self._plan = plan
         self._on_gone = on_gone
-        self._waiting: dict[int, tuple[Fork, asyncio.Future[Process]]] = {}
-        self._exits: dict[int, asyncio.Future[Exit]] = {}
+        self._on_unwanted = on_unwanted
+        self._waiting: dict[int, _Asked] = {}
+        self._mine: dict[int, Process] = {}
+        """Processes that the zygote has not waited for yet."""
+        self._exits: dict[int, asyncio.Future[Exit | None]] = {}
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self.address_space = 0
         self.alive = False
 
     @property
@@ -72,35 +94,66 @@ class Link:
             why = said["broken"] if answer else "the worker's log says why"
             message = f"the process that tasks are forked from did not start: {why}"
             raise SandboxBroken(message)
+        self.address_space = said["address_space"]
         self.alive = True
         loop.add_reader(ours.fileno(), self._on_message)
 
     async def fork(self, fork: Fork) -> Process:
         """A new task process on a slot. Raises SandboxBroken when the zygote is gone."""
-        if not self.alive or self._control is None:
-            raise SandboxBroken("the process that tasks are forked from is gone")
-        answer: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
-        self._waiting[fork.slot] = (fork, answer)
+        if not self.alive:
+            raise SandboxBroken(_GONE)
+        ours, theirs = socket.socketpair()
+        out, out_end = os.pipe2(os.O_CLOEXEC)
+        error, error_end = os.pipe2(os.O_CLOEXEC)
+        asked = _Asked(fork, (ours.detach(), out, error), asyncio.get_running_loop().create_future())
+        self._waiting[fork.slot] = asked
         try:
-            await asyncio.get_running_loop().sock_sendall(self._control, json.dumps(fork.as_dict()).encode())
-        except OSError as error:
-            self._waiting.pop(fork.slot, None)
-            raise SandboxBroken("the process that tasks are forked from is gone") from error
-        return await answer
+            await self._send(fork.pack(), [out_end, error_end, theirs.fileno()])
+        except SandboxBroken:
+            if self._waiting.pop(fork.slot, None) is asked:
+                asked.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(out_end)
+            os.close(error_end)
+        return await asked.answer
 
     async def exit_of(self, process: Process, timeout_s: float) -> Exit | None:
-        """How a dead process ended; None if it ended as tasks do, or nobody can say."""
-        known = self._exits.setdefault(process.pid, asyncio.get_running_loop().create_future())
+        """Have a dead process waited for: how it ended; None if nobody can say."""
+        if not self.alive or self._mine.get(process.pid) is not process:
+            return None
+        del self._mine[process.pid]
+        known: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
+        self._exits[process.pid] = known
         try:
+            await self._send(reap(process.pid, tell=True))
             return await asyncio.wait_for(known, timeout_s)
-        except (TimeoutError, asyncio.CancelledError):
+        except (TimeoutError, SandboxBroken):
             return None
         finally:
             self._exits.pop(process.pid, None)
 
-    def forget(self, process: Process) -> None:
-        """Nobody will ask how it ended."""
-        self._exits.pop(process.pid, None)
+    async def reap(self, process: Process) -> None:
+        """Have a dead process waited for; of a tree, return when what it left is dead too."""
+        if process.tree:
+            await self.exit_of(process, _TREE_S)
+        elif self.alive and self._mine.get(process.pid) is process:
+            del self._mine[process.pid]
+            with contextlib.suppress(SandboxBroken):
+                await self._send(reap(process.pid, tell=False))
+
+    async def _send(self, message: bytes, fds: Sequence[int] = ()) -> None:
+        while self._control is not None:
+            try:
+                socket.send_fds(self._control, [message], fds)
+            except BlockingIOError:
+                await asyncio.sleep(_PAUSE_S)  # it works through what it was asked
+            except OSError as error:
+                raise SandboxBroken(_GONE) from error
+            else:
+                return
+        raise SandboxBroken(_GONE)
 
     def kill(self) -> None:
         """Kill the zygote; its tasks die with it."""
@@ -129,12 +182,14 @@ class Link:
     def _lost(self, *, tell: bool = True) -> None:
         was_alive, self.alive = self.alive, False
         self._hang_up()
-        for _, answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(SandboxBroken("the process that tasks are forked from is gone"))
+        for asked in self._waiting.values():
+            asked.close()
+            if not asked.answer.done():
+                asked.answer.set_exception(SandboxBroken(_GONE))
         self._waiting.clear()
         for known in self._exits.values():
-            known.cancel()
+            if not known.done():
+                known.set_result(None)
         if was_alive and tell:
             self._on_gone()
 
@@ -148,20 +203,19 @@ class Link:
                 message, fds = b"", []
             if not message:
                 self.kill()
-                return
-            self._take(json.loads(message), fds)
+            elif message[:1] == FORKED:
+                self._forked(Forked.unpack(message), fds[0])
+            else:
+                ended = Exit.unpack(message)
+                known = self._exits.get(ended.pid)
+                if known is not None and not known.done():
+                    known.set_result(ended)
 
-    def _take(self, message: dict[str, Any], fds: list[int]) -> None:
-        if "exit" in message:
-            ended = Exit(**message["exit"])
-            known = self._exits.setdefault(ended.pid, asyncio.get_running_loop().create_future())
-            if not known.done():
-                known.set_result(ended)
-            return
-        fork, answer = self._waiting.pop(message["slot"])
-        process = Process(pid=message["pid"], slot=fork.slot, tree=fork.tree, fds=fds)
-        if answer.done():  # nobody waits any more
-            process.kill()
-            process.close()
+    def _forked(self, forked: Forked, pidfd: int) -> None:
+        fork, fds, answer = self._waiting.pop(forked.slot)
+        process = Process(pid=forked.pid, slot=fork.slot, tree=fork.tree, fds=(*fds, pidfd))
+        self._mine[process.pid] = process
+        if answer.done():
+            self._on_unwanted(process)
         else:
             answer.set_result(process)

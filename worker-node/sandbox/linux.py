@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# Named types spare the calls that each task makes a conversion in Python. A pointer takes ints and bytes.
+_prctl = _libc.prctl
+_prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_syscall = _libc.syscall
+_syscall.argtypes = [ctypes.c_long, *[ctypes.c_void_p] * 4]
+_syscall.restype = ctypes.c_long
 
 PR_SET_PDEATHSIG = 1
 PR_GET_DUMPABLE = 3
@@ -20,19 +25,19 @@ CLOSE_RANGE_ALL = 0xFFFFFFFF
 _CLOSE_RANGE = 436  # the same on every architecture, like all numbers from 424 on
 
 
-def prctl(option: int, *arguments: int) -> int:
+def prctl(option: int, second: int = 0, third: int = 0) -> int:
     """Call prctl; raises OSError."""
-    padded = (*arguments, 0, 0, 0, 0)[:4]
-    answer: int = _libc.prctl(ctypes.c_int(option), *(ctypes.c_ulong(value) for value in padded))
+    answer: int = _prctl(option, second, third, 0, 0)
     if answer < 0:
         raise _error(f"prctl({option})")
     return answer
 
 
-def syscall(number: int, *arguments: Any) -> int:
-    """Call a system call by its number; ints go as 64-bit words; raises OSError."""
-    words = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    answer: int = _libc.syscall(ctypes.c_long(number), *words)
+def syscall(
+    number: int, first: int | bytes = 0, second: int | bytes = 0, third: int | bytes = 0, fourth: int | bytes = 0
+) -> int:
+    """Call a system call by its number; ints go as 64-bit words, bytes as their address; raises OSError."""
+    answer: int = _syscall(number, first, second, third, fourth)
     if answer < 0:
         raise _error(f"system call {number}")
     return answer

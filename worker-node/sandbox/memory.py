@@ -33,7 +33,7 @@ def settle() -> None:
     header = {"inputs": {}, "shard": 0, "shards": 1, "inline_bytes": 1 << 16, "result_bytes": 1 << 20}
     for _ in range(_ROUNDS):
         for code in _REHEARSALS:
-            task.run({**header, "code": code}, {}, _Nobody())
+            task.Task(_Nobody()).run({**header, "code": code}, {})
     gc.collect()
     _libc.malloc_trim(0)
     _fill_holes()

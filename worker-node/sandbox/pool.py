@@ -25,6 +25,7 @@ log = logging.getLogger("nadg.sandbox")
 
 _RESTARTS = 8
 _FIRST_PAUSE_S = 0.05
+_REFILL_AFTER_S = 0.001
 
 
 class Pool:
@@ -51,6 +52,7 @@ class Pool:
         self._waiters: deque[asyncio.Future[int]] = deque()
         self._spares: deque[Process] = deque()
         self._coming = 0
+        self._refill_timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._back = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
@@ -62,6 +64,11 @@ class Pool:
     def zygote_pid(self) -> int | None:
         """The process that tasks are forked from; None while there is none."""
         return self._link.pid if self._link is not None and self._link.alive else None
+
+    @property
+    def address_space(self) -> int:
+        """Bytes of address space that a new process has already."""
+        return self._link.address_space if self._link is not None else 0
 
     def slot(self, process: Process) -> Slot:
         """Where a process works."""
@@ -77,16 +84,15 @@ class Pool:
 
     async def take(self, *, tree: bool, network: bool, gpu: bool, proxy_port: int) -> Process:
         """A process for one task. Waits while every slot is in use. Raises SandboxBroken."""
-        plain = not (tree or network or gpu)
-        process = self._spare() if plain else None
+        process = None if tree or network or gpu else self._spare()
         if process is None:
             slot = await self._free_slot()
             try:
-                process = await self._fork(Fork(slot=slot, tree=tree, network=network, gpu=gpu, proxy_port=proxy_port))
+                process = await self._fork(Fork(slot, tree, network, gpu, proxy_port))
             except BaseException:
                 self._give(slot)
                 raise
-        self._refill()
+        self._refill_soon()
         return process
 
     def _spare(self) -> Process | None:
@@ -106,10 +112,17 @@ class Pool:
         if slot.used():
             await asyncio.to_thread(slot.clear)
         if self._link is not None:
-            self._link.forget(process)
+            await self._link.reap(process)
         process.close()
         self._give(process.slot)
-        self._refill()
+        self._refill_soon()
+
+    async def _end_unwanted(self, process: Process) -> None:
+        process.kill_hard()
+        await process.gone()
+        if self._link is not None:
+            await self._link.reap(process)
+        process.close()
 
     async def exit_of(self, process: Process, timeout_s: float) -> Exit | None:
         """How a dead process ended; None if it ended as tasks do, or nobody can say."""
@@ -142,7 +155,11 @@ class Pool:
     # The zygote
 
     async def _start_zygote(self) -> None:
-        link = Link(self._plan, on_gone=self._zygote_gone)
+        link = Link(
+            self._plan,
+            on_gone=self._zygote_gone,
+            on_unwanted=lambda process: self.run_in_background(self._end_unwanted(process)),
+        )
         try:
             await link.start()
         except BaseException:  # closed meanwhile, say: a zygote that nobody holds would stay
@@ -185,7 +202,13 @@ class Pool:
             await self._back.wait()
         return await self._link.fork(fork)
 
+    def _refill_soon(self) -> None:
+        """Off the path of the task that was just started or answered."""
+        if self._refill_timer is None and not self._closing:
+            self._refill_timer = asyncio.get_running_loop().call_later(_REFILL_AFTER_S, self._refill)
+
     def _refill(self) -> None:
+        self._refill_timer = None
         alive = self._link is not None and self._link.alive
         while alive and len(self._spares) + self._coming < self._spare_count and self._free and not self._closing:
             self._coming += 1
@@ -193,7 +216,7 @@ class Pool:
 
     async def _add_spare(self, slot: int) -> None:
         try:
-            self._spares.append(await self._fork(Fork(slot=slot)))
+            self._spares.append(await self._fork(Fork(slot)))
         except SandboxBroken:
             self._give(slot)
         finally:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from sandbox.base import Ended
 from sandbox.frames import SHA_CHARS, ChannelError, Frames, Kind
+from values import dumps
 from wire import INLINE_BYTES, ErrorDetail, Outcome, Usage, ValueRef
 
 if TYPE_CHECKING:
@@ -185,7 +186,20 @@ class Recorder:
             inline = one.data is not None or one.items is not None or one.value is not None or one.size <= INLINE_BYTES
             if not inline and one.sha256 not in self._kept:
                 raise ChannelError("a value without its bytes")
+            if one.sha256 is None and one.format == "json":
+                one.sha256 = _hash_of_json(one.value)
         return ref.model_dump()
+
+
+def _hash_of_json(value: object) -> str:
+    """A task leaves the hash of a small plain value to the worker."""
+    try:
+        data = dumps(value).encode()
+    except RecursionError as error:
+        raise ChannelError("a value that is none") from error
+    if len(data) > INLINE_BYTES:
+        raise ChannelError("a large value without its hash")
+    return hashlib.sha256(data).hexdigest()
 
 
 def _object(payload: bytes) -> dict[str, Any]:

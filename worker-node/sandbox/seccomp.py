@@ -129,11 +129,18 @@ def _sockets(policy: Policy, *, network: bool) -> None:
         policy.set([name], [(_LOAD, _arg(argument)), (_ANY_BIT, _MSG_FASTOPEN, 0, 1), *DENY, *ALLOW])
 
 
-def install(program: bytes) -> None:
-    """Put a filter on the calling thread and all that it starts. Raises OSError."""
-    code = ctypes.create_string_buffer(program, len(program))
-    head = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code)))
-    linux.prctl(linux.PR_SET_SECCOMP, 2, ctypes.addressof(head))
+class Filter:
+    """A program where the kernel can read it; made once, installed in every task."""
+
+    def __init__(self, program: bytes) -> None:
+        self._code = ctypes.create_string_buffer(program, len(program))
+        head = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(self._code))
+        self._head = ctypes.create_string_buffer(head, len(head))
+        self._address = ctypes.addressof(self._head)
+
+    def install(self) -> None:
+        """Put it on the calling thread and all that it starts. Raises OSError."""
+        linux.prctl(linux.PR_SET_SECCOMP, 2, self._address)
 
 
 def _unless(argument: int, values: tuple[int, ...]) -> Program:

@@ -82,7 +82,7 @@ def main() -> NoReturn:
         os._exit(0)
     threading.Thread(target=_end_with_worker, args=(given, root), daemon=True).start()
     _settle(header, channel)
-    task.run(header, blobs, channel)
+    task.Task(channel).run(header, blobs)
     os._exit(DONE)
 
 
@@ -123,7 +123,7 @@ def _settle(header: dict[str, Any], channel: _Channel) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
     if limits is not None:
         with contextlib.suppress(OSError, ValueError):  # macOS refuses some: this back end is weak and says so
-            limits.apply(**header["rlimits"])
+            limits.apply(limits.wanted(**header["rlimits"], address_space=limits.address_space()))
 
 
 if __name__ == "__main__":

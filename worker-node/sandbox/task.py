@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import json
 import linecache
 import sys
@@ -15,15 +14,17 @@ from sandbox.blame import SOURCE, describe
 from sandbox.frames import Kind
 from values import Encoded, decode, encode, from_ref, mime_bundle, to_ref
 
-if sys.platform == "win32":
-    resource = None
-else:
-    pass
+if sys.platform != "win32":
+    import resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROGRESS_TEXT = 500
+_encode_json = json.JSONEncoder(separators=(",", ":"), default=repr).encode
+_NOT_PLAIN = (b"NaN", b"Infinity", b"\\ud")
+"""In a JSON text: what the wire's own JSON cannot carry, or perhaps not."""
+_PLAIN_LEVELS = 100
 
 
 class Channel(Protocol):
@@ -33,88 +34,107 @@ class Channel(Protocol):
         """Send one frame whole."""
 
 
-def run(header: Mapping[str, Any], blobs: Mapping[str, bytes], channel: Channel) -> None:
-    """Run a task to its end and send its END frame. Whatever the code raises becomes part of that frame."""
-    code: str = header["code"]
-    end: dict[str, Any] = {"ok": False}
-    module = _main_module(code)
-    try:
-        module.__dict__.update(_names(header, blobs, channel))
-        exec(compile(code, SOURCE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - this is the job
-        if "result" in module.__dict__:
-            end["result"] = _ref(encode(module.__dict__["result"]), header, channel)
-        end["ok"] = True
-    except SystemExit as error:
-        end["ok"] = error.code in (None, 0)
-        if end["ok"] and "result" in module.__dict__:
-            _result_after_exit(end, module.__dict__["result"], header, channel)
-        elif not end["ok"]:
-            end["error"] = _describe(error, code)
-    except BaseException as error:  # noqa: BLE001 - the code may raise anything, and all of it is an answer
-        end["error"] = _describe(error, code)
-    _flush()
-    end["usage"] = _usage()
-    channel.send(Kind.END, _json(end))
+class Task:
+    """A program to be, with the names that it finds: inputs, shard, shards, progress, display.
 
+    Made before the process knows what it will run, so that a task finds it ready.
+    """
 
-def _result_after_exit(end: dict[str, Any], value: object, header: Mapping[str, Any], channel: Channel) -> None:
-    try:
-        end["result"] = _ref(encode(value), header, channel)
-    except BaseException as error:  # noqa: BLE001 - encoding calls the code's own methods
-        end["ok"] = False
-        end["error"] = _describe(error, header["code"])
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._header: Mapping[str, Any] = {}
+        self._main = types.ModuleType("__main__")  # inspect, pickle, dataclasses and tracebacks take it for the program
+        self._main.__file__ = SOURCE
+        self._main.__dict__.update(__builtins__=builtins, progress=self.progress, display=self.display)
 
+    def run(self, header: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
+        """Run code to its end and send its END frame. Whatever the code raises becomes part of that frame."""
+        self._header = header
+        code: str = header["code"]
+        names = self._main.__dict__
+        result, error = b"", None
+        try:
+            self._become_main(code)
+            names["inputs"] = {name: decode(from_ref(ref, blobs.__getitem__)) for name, ref in header["inputs"].items()}
+            names["shard"], names["shards"] = header["shard"], header["shards"]
+            exec(compile(code, SOURCE, "exec", dont_inherit=True), names)  # noqa: S102 - this is the job
+            result = self._result(names)
+        except SystemExit as end:
+            if end.code in (None, 0):
+                result, error = self._result_after_exit(names)
+            else:
+                error = _describe(end, code)
+        except BaseException as end:  # noqa: BLE001 - the code may raise anything, and all of it is an answer
+            error = _describe(end, code)
+        _flush()
+        self._channel.send(Kind.END, _end(result, error))
 
-def _main_module(code: str) -> types.ModuleType:
-    """A module that inspect, pickle, dataclasses and tracebacks take for the program."""
-    module = types.ModuleType("__main__")
-    module.__file__ = SOURCE
-    module.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = module
-    # No time of change: linecache.checkcache() leaves such entries alone.
-    linecache.cache[SOURCE] = (len(code), None, code.splitlines(keepends=True), SOURCE)
-    return module
-
-
-def _names(header: Mapping[str, Any], blobs: Mapping[str, bytes], channel: Channel) -> dict[str, Any]:
-    """The names that the code finds: inputs, shard, shards, progress, display."""
-
-    def progress(fraction: float, text: str = "") -> None:
+    def progress(self, fraction: float, text: str = "") -> None:
         """Say how far the task is: a fraction from 0 to 1 and, if you like, what it does."""
         number = float(fraction)
         number = min(1.0, max(0.0, number)) if number == number else 0.0  # noqa: PLR0124 - NaN differs from itself
-        channel.send(Kind.PROGRESS, _json({"fraction": number, "text": str(text)[:PROGRESS_TEXT]}))
+        self._channel.send(Kind.PROGRESS, _json({"fraction": number, "text": str(text)[:PROGRESS_TEXT]}))
 
-    def display(value: object) -> None:
+    def display(self, value: object) -> None:
         """Show a value as the notebook would: figures, frames, HTML, text."""
         _flush()
         bundle = Encoded(format="mime", data=_json(mime_bundle(value)))
-        channel.send(Kind.DISPLAY, _json(_ref(bundle, header, channel)))
+        self._channel.send(Kind.DISPLAY, _json(self._ref(bundle)))
 
-    inputs = {name: decode(from_ref(ref, blobs.__getitem__)) for name, ref in header["inputs"].items()}
-    return {
-        "inputs": inputs,
-        "shard": header["shard"],
-        "shards": header["shards"],
-        "progress": progress,
-        "display": display,
-    }
+    def _become_main(self, code: str) -> None:
+        sys.modules["__main__"] = self._main
+        # No time of change: linecache.checkcache() leaves such entries alone.
+        linecache.cache[SOURCE] = (len(code), None, code.splitlines(keepends=True), SOURCE)
+
+    def _result(self, names: Mapping[str, Any]) -> bytes:
+        """What the code set as `result`: a ValueRef as JSON text; empty if it set nothing."""
+        if "result" not in names:
+            return b""
+        encoded = encode(names["result"])
+        return _plain(encoded, self._header["inline_bytes"]) or _json(self._ref(encoded))
+
+    def _result_after_exit(self, names: Mapping[str, Any]) -> tuple[bytes, dict[str, Any] | None]:
+        try:
+            return self._result(names), None
+        except BaseException as error:  # noqa: BLE001 - encoding calls the code's own methods
+            return b"", _describe(error, self._header["code"])
+
+    def _ref(self, encoded: Encoded) -> dict[str, Any]:
+        sent = set[str]()
+
+        def keep(sha256: str, data: bytes) -> None:
+            if sha256 in sent:
+                return
+            sent.add(sha256)
+            limit = self._header["result_bytes"]
+            if len(data) > limit:
+                message = f"a value of {len(data):,} bytes is over this worker's limit of {limit:,}: write it to a file"
+                raise ValueError(message)
+            self._channel.send(Kind.BLOB, sha256.encode("ascii") + data)
+
+        return to_ref(encoded, self._header["inline_bytes"], keep)
 
 
-def _ref(encoded: Encoded, header: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
-    sent = set[str]()
+def _plain(encoded: Encoded, most: int) -> bytes:
+    """The ValueRef of a small plain JSON value as JSON text, without reading and hashing it; empty for any other.
 
-    def keep(sha256: str, data: bytes) -> None:
-        if sha256 in sent:
-            return
-        sent.add(sha256)
-        limit = header["result_bytes"]
-        if len(data) > limit:
-            message = f"a value of {len(data):,} bytes is over this worker's limit of {limit:,}: write it to a file"
-            raise ValueError(message)
-        channel.send(Kind.BLOB, sha256.encode("ascii") + data)
+    The worker adds the hash: here it would load a library's pages for every task.
+    """
+    data = encoded.data
+    if encoded.format != "json" or encoded.note or len(data) > most:
+        return b""
+    if any(word in data for word in _NOT_PLAIN) or data.count(b"[") + data.count(b"{") > _PLAIN_LEVELS:
+        return b""
+    return b'{"format":"json","size":%d,"value":%b}' % (len(data), data)
 
-    return to_ref(encoded, header["inline_bytes"], keep)
+
+def _end(result: bytes, error: dict[str, Any] | None) -> bytes:
+    """How it ended, as JSON."""
+    end: dict[str, Any] = {"ok": error is None, "usage": _usage()}
+    if error is not None:
+        end["error"] = error
+    text = _json(end)
+    return text[:-1] + b',"result":' + result + b"}" if result else text
 
 
 def _describe(error: BaseException, code: str) -> dict[str, Any]:
@@ -126,14 +146,14 @@ def _describe(error: BaseException, code: str) -> dict[str, Any]:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):  # the code may have closed or replaced them
+        try:
             stream.flush()
+        except BaseException:  # noqa: BLE001, S112 - the code may have closed or replaced it
+            continue
 
 
 def _usage() -> dict[str, float]:
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return {"cpu_s": time.process_time()}
     own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     kilobytes = own.ru_maxrss / 1024 if sys.platform == "darwin" else own.ru_maxrss
@@ -144,4 +164,4 @@ def _usage() -> dict[str, float]:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), default=repr).encode("utf-8", "backslashreplace")
+    return _encode_json(value).encode("utf-8", "backslashreplace")

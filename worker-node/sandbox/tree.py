@@ -24,14 +24,13 @@ def supervise(start: Callable[[int], NoReturn], parent: int) -> NoReturn:
     code = 1
     try:
         watched = {signal.SIGTERM, signal.SIGCHLD}
-        signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         die_with(parent, signal.SIGTERM)
         me = os.getpid()
         main = os.fork()
         if main == 0:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
             start(me)
         linux.close_from(0)
         code = _wait(main, watched)

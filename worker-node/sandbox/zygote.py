@@ -1,7 +1,10 @@
 """The process that tasks are forked from: one thread, libraries loaded, an environment that never held a secret.
 
-Started as `python -I -B zygote.py FD`. The worker says on a SEQPACKET socket what to fork and gets the descriptors of
-each task back. When that socket ends, the worker is gone: the zygote kills its tasks, removes their folders and ends.
+Started as `python -I -B zygote.py FD`. The worker says on a SEQPACKET socket what to fork, sends the descriptors that
+each task gets, and says which processes are dead and to be waited for. When that socket ends, the worker is gone: the
+zygote kills its tasks, removes their folders and ends.
+
+What it does for each task is little on purpose: a page that it writes to is shared with the last task, and copied.
 """
 
 from __future__ import annotations
@@ -10,12 +13,13 @@ import contextlib
 import fcntl
 import json
 import os
-import select
 import signal
 import socket
+import struct
 import sys
+import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -25,27 +29,31 @@ from sandbox import atfork
 if __name__ == "__main__":
     atfork.hold_back()  # before any other module registers something
 
-from sandbox import child, cleanup, memory, tree
+from sandbox import child, cleanup, limits, memory, tree
 from sandbox.confine import Confinement
-from sandbox.plan import Exit, Fork, ZygotePlan
+from sandbox.plan import FORK, REAP, TELL, Exit, Fork, Forked, ZygotePlan, to_reap
 
 _MESSAGE = 1 << 16
 _LOWEST_OWN_FD = 16
-_DONE = child.DONE << 8
 _OWN_MODULES = ("sandbox", "values", "wire")
+_FDS = struct.Struct("3i")
+_FD = struct.Struct("i")
+_ROOM = socket.CMSG_SPACE(_FDS.size)
+_ORPHANS_S = 2.0
+_PAUSE_S = 0.001
 
 
 class Zygote:
-    """Forks, reaps, and says how what it forked ended."""
+    """Forks, and waits for what it forked when the worker knows that it is dead."""
 
     def __init__(self, control: socket.socket, plan: ZygotePlan) -> None:
         self._control = control
         self._plan = plan
         self._confinement = Confinement(plan)
-        self._alive: dict[int, int] = {}
+        self._alive: dict[int, bool] = {}
+        """Process -> whether it watches over a tree."""
         # Opened before any mount covers it: the folder is removed through it in the end.
         self._above = os.open(os.path.dirname(plan.root), os.O_PATH | os.O_CLOEXEC)  # noqa: PTH120 - a string
-        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._pid = os.getpid()
 
     def serve(self) -> NoReturn:
@@ -53,84 +61,67 @@ class Zygote:
         try:
             self._confinement.prepare()
         except OSError as error:
-            self._say({"broken": str(error)})
+            self._control.send(json.dumps({"broken": str(error)}).encode())
             raise
-        wake, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
         child.settle_zygote()
         memory.settle()
-        self._say({"ready": True})
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(wake, select.POLLIN)
+        self._control.send(json.dumps({"ready": True, "address_space": limits.address_space()}).encode())
+        receive = self._control.recvmsg
         while True:
-            for fd, _ in poll.poll():
-                if fd == wake:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(wake, _MESSAGE)
-                    self._reap()
-                else:
-                    self._obey()
+            message, ancillary, _, _ = receive(_MESSAGE, _ROOM)
+            kind = message[:1]
+            if kind == FORK:
+                self._fork(Fork.unpack(message), _FDS.unpack(ancillary[0][2]))
+            elif kind in (REAP, TELL):
+                self._reap(to_reap(message), tell=kind == TELL)
+            else:
+                self._end()
 
-    def _obey(self) -> None:
-        message = self._control.recv(_MESSAGE)
-        if not message:
-            self._end()
-        self._fork(Fork(**json.loads(message)))
-
-    def _fork(self, fork: Fork) -> None:
-        ours, theirs = socket.socketpair()
-        out_r, out_w = os.pipe2(os.O_CLOEXEC)
-        err_r, err_w = os.pipe2(os.O_CLOEXEC)
-        fds = (self._null, out_w, err_w, theirs.fileno())
+    def _fork(self, fork: Fork, fds: tuple[int, ...]) -> None:
         self._confinement.before_fork(fork)
-        child.before_fork(self._confinement.folder(fork.slot))
-        pid = os.fork()
+        child.before_fork(self._confinement.folder(fork.slot), fds)
+        try:
+            pid = os.fork()
+        except OSError:
+            child.after_fork()  # so that the worker's log has the reason
+            raise
         if pid == 0:
             if fork.tree and "tree" not in self._plan.off:
-                tree.supervise(lambda parent: child.enter(fork, self._confinement, parent, fds), self._pid)
-            child.enter(fork, self._confinement, self._pid, fds)
-        self._alive[pid] = fork.slot
+                tree.supervise(lambda parent: child.enter(fork, self._confinement, parent), self._pid)
+            child.enter(fork, self._confinement, self._pid)
+        child.after_fork()
+        self._alive[pid] = fork.tree and "tree" not in self._plan.off
         pidfd = os.pidfd_open(pid)
-        given = [ours.fileno(), out_r, err_r, pidfd]
-        message = json.dumps({"slot": fork.slot, "pid": pid}).encode()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the worker is gone: the next recv says so
-            socket.send_fds(self._control, [message], given)
-        ours.close()
-        theirs.close()
-        for fd in (out_r, out_w, err_r, err_w, pidfd):
-            os.close(fd)
+        self._say(Forked(fork.slot, pid).pack(), [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(pidfd))])
+        os.close(pidfd)
 
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            known = self._alive.pop(pid, None) is not None
-            if known and status != _DONE:
-                seconds, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-                self._say({"exit": Exit(pid=pid, status=status, seconds=seconds, memory_mb=memory).__dict__})
-            if known and "tree" not in self._plan.off:
-                self._kill_orphans()
+    def _reap(self, pid: int, *, tell: bool) -> None:
+        _, status, usage = os.wait4(pid, 0)  # the worker has seen its death
+        if self._alive.pop(pid):
+            self._kill_orphans()
+        if tell:
+            seconds, resident = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+            self._say(Exit(pid, status, seconds, resident).pack())
 
     def _kill_orphans(self) -> None:
         """What a killed supervisor left comes back to the zygote: nobody else would end it."""
-        for pid in tree.children(self._pid):
-            if pid not in self._alive:
-                with contextlib.suppress(ProcessLookupError):
+        give_up = time.monotonic() + _ORPHANS_S
+        while orphans := [pid for pid in tree.children(self._pid) if pid not in self._alive]:
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
                     os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, os.WNOHANG)
+            if time.monotonic() > give_up:
+                return
+            time.sleep(_PAUSE_S)
 
-    def _say(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._control.send(json.dumps(message).encode())
+    def _say(self, message: bytes, ancillary: list[tuple[int, int, bytes]] | None = None) -> None:
+        try:
+            self._control.sendmsg([message], ancillary or [])
+        except (BrokenPipeError, ConnectionResetError):
+            self._end()  # the worker is gone
 
     def _end(self) -> NoReturn:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         tree.end_all(self._pid)
         with contextlib.suppress(OSError):  # the worker may have removed it first
             cleanup.empty(Path(self._plan.root))
@@ -159,9 +150,8 @@ def main() -> NoReturn:
     # Out of the way of the low numbers that a task's descriptors get.
     control = socket.socket(fileno=fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, _LOWEST_OWN_FD))
     os.close(given)
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    if null != child.CHANNEL:
-        os.dup2(null, child.CHANNEL, inheritable=False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    child.hold_descriptors(_LOWEST_OWN_FD)
     plan = ZygotePlan(**json.loads(control.recv(_MESSAGE)))
     _preload(plan.preload)
     atfork.let_through()
