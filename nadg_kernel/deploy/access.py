@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from nadg_kernel.deploy.calling import called
@@ -10,6 +11,7 @@ from nadg_kernel.engines.addresses import canonical_origin, parse_origin
 from nadg_kernel.errors import DeployError, WorkerError
 
 if TYPE_CHECKING:
+    from nadg_kernel.deploy.hub import Account
     from nadg_kernel.settings import Secret, Settings
     from nadg_kernel.stores.base import WorkerRow
 
@@ -36,6 +38,8 @@ class SpaceAccess:
         """With the settings' HF_TOKEN; without one the rows that concern it are refused."""
         self._settings = settings
         self._confirmed: set[tuple[str, str]] = set()
+        self._account: Account | None = None
+        self._asking = asyncio.Lock()
 
     def concerns(self, row: WorkerRow) -> bool:
         """Whether a row claims to be a private Space at a host that the token might go to. Nobody is asked."""
@@ -59,7 +63,8 @@ class SpaceAccess:
 
     async def _confirm(self, name: str, origin: str) -> None:
         hub = Hub.of(self._settings)
-        account = await called(hub.account)
+        async with self._asking:  # once for all rows: the Hub is strict about how often it is asked this
+            account = self._account = self._account or await called(hub.account)
         if name.partition("/")[0] not in account.namespaces:
             raise DeployError(f"the private Space {name} is not of {account.name}, so it is not sent the token of it")
         space = await called(hub.space, name)

@@ -125,10 +125,13 @@ async def test_a_space_that_became_public_says_what_to_do(settings, mine):
 
 
 async def test_the_hub_is_asked_once(hub, settings, mine):
+    other = hub.add("lab/worker-2", private=True, stages=["RUNNING"])
     access = SpaceAccess(settings)
-    for _ in range(3):
-        assert await access.bearer(row(mine.origin, space=NAME, private=True)) == Secret(TOKEN)
-    assert hub.paths("GET").count(f"/api/spaces/{NAME}") == 1
+    rows = [row(mine.origin, space=NAME, private=True), row(other.origin, space="lab/worker-2", private=True)]
+    for _ in range(2):
+        assert await asyncio.gather(*map(access.bearer, rows)) == [Secret(TOKEN)] * 2
+    asked = sorted(hub.paths("GET"))
+    assert asked == [f"/api/spaces/{NAME}", "/api/spaces/lab/worker-2", "/api/whoami-v2"]
 
 
 async def test_a_fleet_uses_a_private_space_once_the_hub_confirms_it(hub, settings, mine, theirs, tmp_path):
