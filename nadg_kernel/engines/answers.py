@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MB = 1024 * 1024
 MOST_DISPLAYS = 1_000
 MOST_ARTIFACTS = 10_000
+OVERTIME_S = 60.0
+"""By how much an attempt may outlast its limit: it is ended, its files are read, its answer is written."""
 SLACK = 4096
 """Characters and bytes by which a worker's own note about a cut may exceed the limit."""
 
@@ -120,7 +122,7 @@ class Intake:
             answer.outcome,
             self._spec.worker_id,
             reason="" if answer.outcome in _OWN_ENDS else _short(answer.error) or f"the worker says {answer.outcome}",
-            seconds=seconds if answer.usage.seconds is None else answer.usage.seconds,
+            seconds=self._lasted(answer.usage.seconds, seconds),
             result={
                 "value": result,
                 "displays": displays,
@@ -133,6 +135,12 @@ class Intake:
             usage=answer.usage.model_dump(exclude_none=True),
             layers=[_short(layer) for layer in answer.layers[:50]],
         )
+
+    def _lasted(self, worker_s: float | None, ours_s: float) -> float:
+        """The worker's own measure, which leaves the way out; ours where its clock cannot have been right."""
+        if worker_s is None or not 0 <= worker_s <= self._spec.limits.timeout_s + OVERTIME_S:
+            return ours_s
+        return worker_s
 
     def _check_printed(self, kind: str, characters: int) -> None:
         if characters > self._spec.limits.output_kb * 1024 + SLACK:

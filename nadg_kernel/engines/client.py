@@ -11,6 +11,8 @@ import ssl
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
@@ -336,8 +338,24 @@ def _media_type(response: httpx2.Response) -> str:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
+    """Seconds to wait. A date is read by the answer's own `Date`: whose clock is wrong does not matter then."""
     text = str(response.headers.get("retry-after", "")).strip()
-    return min(float(text), _RETRY_AFTER_S) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        return min(float(text), _RETRY_AFTER_S)
+    until, sent = _moment(text), _moment(str(response.headers.get("date", "")))
+    if until is None:
+        return None
+    wait = (until - (sent or datetime.now(UTC))).total_seconds()
+    return min(max(wait, 0.0), _RETRY_AFTER_S)
+
+
+def _moment(text: str) -> datetime | None:
+    """A date of HTTP, or None for anything else."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _trust(origin: Origin) -> ssl.SSLContext:

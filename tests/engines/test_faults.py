@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.engines.client import WorkerEndpoint
-from nadg_kernel.model import Limits
+from nadg_kernel.model import Limits, Outcome
 from nadg_kernel.settings import Secret
 from nadg_kernel.wire import AUTH_HEADER, ExecuteRequest
 from tests.engines.made import TOKEN, all_of, end_of, endpoint, make_engine, spec, until
@@ -104,10 +108,48 @@ async def test_refusals(name, server, engine):
     end = await end_of(engine.submit(spec()))
     assert end["outcome"] == outcome
     assert pytest.approx(end.get("retry_after"), abs=0) == {"full": 7, "draining": 1}.get(name)
-    import re
-
     assert re.search(says, end["reason"])
     assert len(server.calls_of("POST")) == 1
+
+
+def dated(seconds, skew_s):
+    """An answer that names a time to come back, `seconds` from now by a clock that is `skew_s` off."""
+    now = datetime.now(UTC) + timedelta(seconds=skew_s)
+    dates = {"Date": format_datetime(now, usegmt=True)}
+    return refusal(429, "full", **dates, Retry_After=format_datetime(now + timedelta(seconds=seconds), usegmt=True))
+
+
+@pytest.mark.parametrize("skew_s", [0, -7 * 3600, 7 * 3600], ids=["right", "behind", "ahead"])
+async def test_a_date_to_come_back_is_read_by_the_workers_own_clock(skew_s, server, engine):
+    server.script("POST", "/execute", dated(30, skew_s))
+    assert (await end_of(engine.submit(spec())))["retry_after"] == 30
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"Retry_After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 1),
+        ({"Retry_After": "Wed, 21 Oct 2099 07:28:00 GMT"}, 3600),
+        ({"Retry_After": "soon"}, 1),
+        ({"Retry_After": "-5"}, 1),
+        ({"Retry_After": "99999999"}, 3600),
+    ],
+)
+async def test_a_time_to_come_back_that_makes_no_sense(headers, wait, server, engine):
+    server.script("POST", "/execute", refusal(429, "full", **headers))
+    assert (await end_of(engine.submit(spec())))["retry_after"] == pytest.approx(wait)
+
+
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:00+00:00", "2099-12-31T23:59:59+14:00", "", "half past nine"])
+@pytest.mark.parametrize("seconds", [None, -5.0, 1e12, 0.25])
+async def test_a_worker_whose_clock_is_wrong(at, seconds, server, engine):
+    """What it says of time is not believed where it cannot be; nothing else depends on it."""
+    usage = {} if seconds is None else {"seconds": seconds}
+    answer = STREAM + finished("a1", executed_at=at, usage=usage) + faults.STREAM_END
+    server.script("POST", "/execute", raw(answer))
+    end = await end_of(engine.submit(spec()))
+    assert end["outcome"] == "succeeded"
+    assert end["seconds"] == 0.25 if seconds == 0.25 else 0 <= end["seconds"] < 60
 
 
 UNREACHED = {
@@ -146,6 +188,18 @@ BREAKS = {
     "gateway 503": faults.page(503, "Service Unavailable"),
     "gateway 504": faults.page(504, "Gateway Timeout"),
 }
+
+
+def test_the_table_of_faults_is_whole_and_true():
+    """Each fault that is tried here stands in the table with the outcome that its test asserts."""
+    text = (Path(__file__).parents[2] / "docs" / "scheduling.md").read_text("utf-8")
+    section = text.partition("## Every fault")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| `(\w+)` \| .+ \|$", section, re.MULTILINE)
+    told = {re.sub(r" \(.*\)", "", name): outcome for names, outcome in rows for name in names.split(", ")}
+    tried = {name: outcome for name, (_, outcome, _) in REFUSALS.items()}
+    tried |= dict.fromkeys(UNREACHED, "rejected") | dict.fromkeys(BREAKS, "lost")
+    assert {name: told.get(name) for name in tried} == tried
+    assert set(told.values()) <= {str(outcome) for outcome in Outcome}
 
 
 @pytest.mark.parametrize("name", BREAKS)
