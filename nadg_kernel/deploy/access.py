@@ -64,7 +64,9 @@ class SpaceAccess:
     async def _confirm(self, name: str, origin: str) -> None:
         hub = Hub.of(self._settings)
         async with self._asking:  # once for all rows: the Hub is strict about how often it is asked this
-            account = self._account = self._account or await called(hub.account)
+            if self._account is None:
+                self._account = await called(hub.account)
+            account = self._account
         if name.partition("/")[0] not in account.namespaces:
             raise DeployError(f"the private Space {name} is not of {account.name}, so it is not sent the token of it")
         space = await called(hub.space, name)
