@@ -23,7 +23,7 @@ def doctor(*, online: bool = False, workers: bool = True, environ: Mapping[str, 
     """Look at Python, packages, keys, planner, stores, workers, the notebook and proxies.
 
     `online` asks Gemini and the Hub about keys; Supabase is asked where it is set. `workers` starts one local worker
-    (20 s at most) and asks those that are registered. `environ` stands for the environment's variables. What is wrong
+    (45 s at most) and asks those that are registered. `environ` stands for the environment's variables. What is wrong
     is in the report, not raised; no secret is.
     """
     copy = environment() if environ is None else dict(environ)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nadg_kernel.engines.base import WorkerState
     from nadg_kernel.settings import Settings
 
-READY_S = 20.0
-"""How long a local worker may take to start."""
+READY_S = 45.0
+"""How long a local worker may take to start: seconds on an idle machine, many more on a busy or a new one."""
 ONLINE_S = 30.0
 """How long Gemini may take to answer."""
 STORES_S = 60.0
