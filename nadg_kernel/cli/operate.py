@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import Annotated
 
 import typer
@@ -17,9 +18,25 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(workers, name="workers")
     app.command("heartbeat")(heartbeat_command)
+    app.command("autoscale")(autoscale_command)
     app.command("prune")(prune_command)
     app.add_typer(db, name="db")
     app.command("doctor")(doctor_command)
+
+
+def autoscale_command(
+    *,
+    max_workers: Annotated[int, typer.Option("--max-workers", min=0, help="At most this many workers on.")] = 4,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="As if this plan's shards waited.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; needed here.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> int:
+    """Say which workers autoscaling would start or stop: for a plan, or for what the runs that were left still need."""
+    from nadg_kernel.cli.autoscale import autoscale
+
+    return autoscale(max_workers, plan, dry_run=dry_run, as_json=as_json)
 
 
 @workers.command("add")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from nadg_kernel.runner.roster import modules_needed, needs
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from nadg_kernel.autoscaling import Autoscaler
+    from nadg_kernel.autoscaling import Autoscaler, Demand
     from nadg_kernel.model import Plan
     from nadg_kernel.settings import Settings
 
@@ -28,7 +29,7 @@ class Scaling(GridBase):
         max_workers: int | Autoscale | None = None,
         *,
         dry_run: bool = False,
-        plan: Plan | None = None,
+        plan: Plan | Sequence[Plan] | None = None,
         **limits: Any,
     ) -> Forecast:
         """Start workers while shards wait and stop those that were idle, at most `max_workers` at a time; 0 ends it.
@@ -36,20 +37,22 @@ class Scaling(GridBase):
         Off until it is asked for. Local processes are started and stopped, registered workers that sleep are woken,
         and paused again where they are Spaces and HF_TOKEN is set. `limits` are the other fields of `Autoscale`; an
         `Autoscale` may be given itself. Gives what would be done now, which prints; with `dry_run` that is all, and
-        with `plan` as if its shards waited. Without arguments it says how things stand. Raises SettingsError.
+        with `plan` (one or several) as if its shards waited. Without arguments it says how things stand. Raises
+        SettingsError.
         """
         self._tell_errors()
         wanted = _limits(max_workers, limits, self._autoscaler.limits)
         if not dry_run and max_workers is not None:
             off = wanted is not None and not wanted.max_workers
             self.loop.run(self._set_limits(None if off else wanted))
-        return self.loop.run(self._forecast(wanted, plan))
+        plans = plan if plan is None or isinstance(plan, Sequence) else [plan]
+        return self.loop.run(self._forecast(wanted, plans))
 
     async def _set_limits(self, limits: Autoscale | None) -> None:
         self._autoscaler.set(limits)
 
-    async def _forecast(self, limits: Autoscale | None, plan: Plan | None) -> Forecast:
-        return self._autoscaler.forecast(limits, None if plan is None else _demand(plan))
+    async def _forecast(self, limits: Autoscale | None, plans: Sequence[Plan] | None) -> Forecast:
+        return self._autoscaler.forecast(limits, None if plans is None else _demand(*plans))
 
     def _drafted(self, future: Future[Plan]) -> None:
         """A draft has come: wake the sleepers that it could use, while the person looks at it."""
@@ -82,8 +85,12 @@ class HubHost:
         hub.pause(space, self._settings)
 
 
-def _demand(plan: Plan) -> Any:
-    return plan_demand(plan, {item.id: shard_count(plan, item) for item in plan.subtasks}, needs)
+def _demand(*plans: Plan) -> list[Demand]:
+    return [
+        demand
+        for plan in plans
+        for demand in plan_demand(plan, {item.id: shard_count(plan, item) for item in plan.subtasks}, needs)
+    ]
 
 
 def _limits(given: int | Autoscale | None, more: dict[str, Any], now: Autoscale | None) -> Autoscale | None:
