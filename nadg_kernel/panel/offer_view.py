@@ -114,7 +114,7 @@ def change_json(change: Change) -> Json:
         "parts": parts[:SHOWN_CHANGED],
         "more": max(0, len(parts) - SHOWN_CHANGED),
         "reruns": list(change.reruns),
-        "can": bool(parts) and not _blocked(change.plan),
+        "can": bool(parts) and not (change.run_id and _blocked(change.plan)),  # a draft may have problems, a run not
         "hindrance": _blocked(change.plan) if change.run_id else "",
     }
 

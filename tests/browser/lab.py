@@ -17,7 +17,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
-START_S = 60
+START_S = 120
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -35,10 +35,13 @@ QUIET = {
 
 
 class Lab:
-    """A server with private folders. `notebook` writes a notebook, `log` is what server and kernels printed."""
+    """A server with private folders. `notebook` writes a notebook, `log` is what server and kernels printed.
 
-    def __init__(self, folder):
-        self.folder = folder
+    `python` is the interpreter of server and kernels; one that is not ours has the package installed.
+    """
+
+    def __init__(self, folder, python=sys.executable):
+        self.folder, self.python = folder, python
         self.notebooks = folder / "notebooks"
         self.log_path = folder / "lab.log"
         self.url = ""
@@ -57,11 +60,12 @@ class Lab:
             "NADG_HOME": "nadg",
         }
         env = dict(os.environ) | {name: str(self.folder / place) for name, place in places.items()}
-        env["PYTHONPATH"] = str(ROOT)
+        if self.python == sys.executable:
+            env["PYTHONPATH"] = str(ROOT)
         for name, values in QUIET.items():
             self.setting(name, values)
         command = [
-            sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
+            self.python, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
             "--ServerApp.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
             f"--ServerApp.root_dir={self.notebooks}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -82,7 +86,8 @@ class Lab:
     def stop(self):
         if self._process is None:
             return
-        self.shut_kernels()
+        if self.url:
+            self.shut_kernels()
         self._process.terminate()
         try:
             self._process.wait(15)
@@ -173,7 +178,7 @@ class Person:
         return self
 
     def run_cell(self, number):
-        self.page.locator(".jp-Cell").nth(number).locator(".cm-content").click()
+        self.page.locator(".jp-Cell").nth(number).locator(".cm-content, .CodeMirror-lines").click()
         self.page.keyboard.press("Control+Enter")
         return self
 

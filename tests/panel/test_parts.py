@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nadg_kernel.errors import EditError, PlanError
@@ -53,8 +55,6 @@ def test_neighbours_are_merged_under_the_name_of_the_later_one(first):
 
 
 def asked(*, revises):
-    from dataclasses import replace
-
     state = reviewing()
     plan = replace(state.plan, questions=("Which column?", "Which year?"))
     return replace(state, plan=plan, revises=revises)
@@ -100,6 +100,15 @@ def test_a_proposal_changes_nothing_until_it_is_taken_and_is_one_undo():
     assert (taken.plan.ids, taken.change) == (("report", "more"), None)
     assert play(taken, a.Undo()).plan.ids == ("score", "report")
     assert play(state, a.LeaveChange()).change is None
+
+
+def test_a_proposal_with_problems_may_be_taken_into_a_draft_and_not_into_a_run():
+    state = proposed()
+    broken = replace(state.change, plan=state.change.plan.edit("report", code="result = ("))
+    assert change_json(broken)["can"]
+    shown = change_json(replace(broken, run_id="r1"))
+    assert not shown["can"]
+    assert shown["hindrance"].startswith("It has 1 problem")
 
 
 def test_a_proposal_for_another_plan_is_not_taken():

@@ -45,8 +45,8 @@ function graphBox(ui, item, x, y) {
   const words = state ? `${state}${row.seconds ? " " + seconds(row.seconds) : row.fraction && state === "running" ? ` ${Math.round(row.fraction * 100)}%` : ""}` : boxWords(item);
   box.append(
     svg("rect", { x, y, width: BOX.w, height: BOX.h, rx: 7 }),
-    svg("text", { x: x + 10, y: y + 18, class: "nadg-name" }, cut(`${state ? STATES[state] : item.n} ${item.name}`, 24)),
-    svg("text", { x: x + 10, y: y + 33, class: "nadg-sub" }, cut(words, 25)),
+    svg("text", { x: x + 10, y: y + 18, class: "nadg-name" }, cut(`${state ? STATES[state] : item.n} ${item.name}`, 22)),
+    svg("text", { x: x + 10, y: y + 33, class: "nadg-sub" }, cut(words, 26)),
   );
   box.append(svg("title", {}, `${item.name}: ${words}`));
   box.addEventListener("click", () => ui.select(item.id));
