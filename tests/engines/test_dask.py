@@ -15,6 +15,7 @@ import pytest_asyncio
 from nadg_kernel import Grid, Plan, SettingsError, WorkerError
 from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.engines.dask import cluster as clusters
+from nadg_kernel.engines.dask import plugin
 from nadg_kernel.engines.dask.cluster import Cluster
 from nadg_kernel.engines.dask.engine import DaskEngine
 from nadg_kernel.engines.dask.frames import Frame, checked, fault, unpack
@@ -175,6 +176,37 @@ async def test_a_cluster_without_the_package_says_what_to_install_where():
     cluster._client = Bare()
     with pytest.raises(WorkerError, match=r"install nadg-kernel\[dask\].* in the environment of the Dask scheduler"):
         await cluster.check()
+
+
+async def test_a_sandbox_that_nobody_uses_ends_and_starts_again(monkeypatch):
+    told = []
+    ended = asyncio.Event()
+
+    class Fake:
+        def __init__(self, worker):
+            told.append("made")
+
+        async def start(self):
+            told.append("started")
+
+        async def way_in(self, boot_id):
+            return boot_id
+
+        async def close(self):
+            told.append("closed")
+            ended.set()
+
+    monkeypatch.setattr(plugin, "_Beside", Fake)
+    sandbox = plugin.SandboxPlugin(idle_s=0.01)
+    sandbox.setup(object())
+    with sandbox.in_use():
+        assert await sandbox.client("boot") == "boot"
+        await asyncio.sleep(0.05)
+        assert not ended.is_set()
+    await asyncio.wait_for(ended.wait(), 30)
+    await sandbox.client()
+    await sandbox.teardown(None)
+    assert told == ["made", "started", "closed"] * 2
 
 
 def test_workers_keep_their_names_and_offer_their_resources():
