@@ -186,6 +186,10 @@ def test_a_failing_run_is_repaired_and_only_its_branch_runs_again(working, model
     with pytest.raises(PlannerError, match="total is succeeded: nothing failed"):
         working.repair(run, "total")
 
+    used = working.usage(run=run.id)
+    assert used["subtask"].isna().all()
+    assert used[["model", "calls"]].to_numpy().tolist() == [["scripted-model", 1]]
+    assert used["prompt_tokens"].item() == len(sent) // 4
     shown = working.prompt_preview(run=run)
     model.answer = "# Six stars\n\nTwo rows."
     assert working.report(run) == run.report() == "# Six stars\n\nTwo rows.\n"

@@ -33,6 +33,7 @@ LAYERS = [
         "rehearsal",
         "results",
         "runview",
+        "usage",
     },
     {
         "advice",

@@ -64,6 +64,9 @@ def test_an_article_is_written_section_by_section(grid, model):
     attempts = grid.attempts(run=run.id)
     assert attempts["prompt_tokens"].sum() == sum(len(text) // 4 for text in sent) == run.spending.prompt_tokens
     assert attempts["output_tokens"].sum() == run.spending.output_tokens > 0
+    (used,) = grid.usage(run=run.id).to_dict("records")
+    tokens = {"prompt_tokens": run.spending.prompt_tokens, "output_tokens": run.spending.output_tokens}
+    assert used == {"run_id": run.id, "subtask": "section", "model": "tiny", "calls": 4, **tokens}
 
 
 def test_a_report_as_the_last_subtask(grid, model):

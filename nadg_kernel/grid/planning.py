@@ -10,10 +10,13 @@ from nadg_kernel.attachments import attach_all
 from nadg_kernel.grid.scaling import Scaling
 from nadg_kernel.planners.recipes import suggest
 from nadg_kernel.planners.reporting import with_report
+from nadg_kernel.usage import COLUMNS, usage_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
+
+    import pandas as pd
 
     from nadg_kernel.advice import Samples
     from nadg_kernel.costs import Cost
@@ -86,6 +89,25 @@ class Planning(Scaling):
         Raises EditError for a plan without subtasks. `report` does the same after a run, with the planner's model.
         """
         return with_report(plan)
+
+    def usage(self, **filters: Any) -> pd.DataFrame:
+        """What models really took: run_id, subtask (None: the planner), model, calls, prompt_tokens, output_tokens.
+
+        One row per run and asker, newest run first. Filters: since, until, state, run, text, limit (of runs).
+        """
+        import pandas as pd
+
+        self._tell_errors()
+        labels = {state.worker_id: sorted(state.labels) for state in self._fleet.engine.snapshot()}
+        models = {
+            name: label.removeprefix("model:")
+            for name, held in labels.items()
+            for label in held
+            if label[:6] == "model:"
+        }
+        rows = self.loop.run(usage_rows(self.store, filters, models))
+        counts = dict.fromkeys(("calls", "prompt_tokens", "output_tokens"), "Int64")
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
 
     def report(self, run: Run) -> str:
         """A report over a run in Markdown. Sends its results as text, of tables the first rows. Raises PlannerError."""

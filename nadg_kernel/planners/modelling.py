@@ -144,6 +144,10 @@ class ModelPlanner:
     async def _change(self, plan: Plan, request: str, briefing: Briefing | None, frozen: Collection[str]) -> Proposal:
         asking = Asking(self.model, self.budget, lambda _text: None)
         prompt = prompting.change_prompt(plan, request, briefing or Briefing(context=plan.context), frozen)
+        found = await self._changed(asking, prompt, plan, frozen)
+        return replace(found, plan=replace(found.plan, planner=self._spent(plan, asking.usage)))
+
+    async def _changed(self, asking: Asking, prompt: str, plan: Plan, frozen: Collection[str]) -> Proposal:
         reply = await asking.ask(prompt, schemas.CHANGE)
         try:
             first = propose(plan, answering.read_object(reply.text)[0], frozen=frozen, by=self.name)
@@ -153,12 +157,19 @@ class ModelPlanner:
         problems = new_problems(first)
         if not problems:
             return first
-        again = await asking.again(prompt, schemas.CHANGE, reply.text, problems)
         try:
+            again = await asking.again(prompt, schemas.CHANGE, reply.text, problems)
             second = propose(plan, answering.read_object(again.text)[0], frozen=frozen, by=self.name)
         except PlannerError:
             return first
         return second if len(new_problems(second)) <= len(problems) else first
+
+    def _spent(self, plan: Plan, usage: Usage) -> dict[str, Any]:
+        """What the plan keeps of its planner, with what this change took on top."""
+        known = plan.planner.get("usage")
+        before = {name: int(known.get(name) or 0) for name in usage.to_json()} if isinstance(known, Mapping) else {}
+        total = {name: value + before.get(name, 0) for name, value in usage.to_json().items()}
+        return {**plan.planner, "model": self.model.name, "usage": total}
 
     def preview(self, command: Command, briefing: Briefing) -> str:
         """Exactly what the first request would send."""
