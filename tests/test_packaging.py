@@ -251,11 +251,17 @@ def test_dependabot_looks_at_what_there_is():
         "docker": "Dockerfile",
         "docker-compose": "compose.yaml",
     }
-    looked = {update["package-ecosystem"]: update["directory"] for update in settings["updates"]}
+    looked = {
+        update["package-ecosystem"]: update.get("directories") or [update["directory"]]
+        for update in settings["updates"]
+    }
     assert settings["version"] == 2
     assert looked.keys() == wanted.keys()
-    for kind, directory in looked.items():
-        assert (ROOT / directory.lstrip("/") / wanted[kind]).exists(), kind
+    for kind, folders in looked.items():
+        for folder in folders:
+            assert (ROOT / folder.lstrip("/") / wanted[kind]).exists(), (kind, folder)
+    locked = {f"/{lock.parent.relative_to(ROOT)}" for lock in ROOT.glob("tests/*/package-lock.json")}
+    assert set(looked["npm"]) == locked
     assert all(update["schedule"]["interval"] == "weekly" for update in settings["updates"])
 
 
