@@ -167,7 +167,7 @@ class Person:
     def idle(self):
         """Wait for the kernel: the execution indicator says idle too early, the status bar does not."""
         self.page.wait_for_function(
-            "() => [...document.querySelectorAll('.jp-StatusBar-Item')].some(e => /\\| Idle/.test(e.innerText))",
+            "() => /\\| Idle/.test(document.querySelector('#jp-main-statusbar')?.innerText)",
             timeout=60_000,
         )
         return self
