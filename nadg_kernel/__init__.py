@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nadg_kernel.autoscaling import Autoscale
+    from nadg_kernel.budget import Budget
     from nadg_kernel.errors import (
         DataError,
         DeployError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Budget": "budget",
     "Autoscale": "autoscaling",
     "Grid": "grid",
     "Run": "run",
@@ -76,6 +78,7 @@ _HOME = {
 
 __all__ = [
     "Autoscale",
+    "Budget",
     "Command",
     "DataError",
     "DeployError",
