@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("nadg.sandbox")
 
 CANARY_EVERY_S = 600.0
-_EXIT_WAIT_S = 2.0
 _CLOSE_S = 5.0
 _CANARY_SLOTS = 3
 
@@ -145,7 +144,7 @@ class ForkServer:
         try:
             slot = pool.slot(process)
             laid = await asyncio.to_thread(slot.lay, dict(job.files)) if job.files else {}
-            await running.drive(self._message(job), list(job.blobs.values()))
+            await running.drive(self._message(job), list(job.blobs.values()), pool.reap)
             harvest = await self._harvest(slot.work, laid, sink, running)
             return await self._judge(running, harvest)
         finally:
@@ -249,7 +248,7 @@ class ForkServer:
         said = judge_end(running.recorder.end)
         if said is not None:
             return said
-        ended = await self._started().exit_of(running.process, _EXIT_WAIT_S)
+        ended = await self._started().reap(running.process)
         if ended is None:
             return ended_itself(None)
         code = os.waitstatus_to_exitcode(ended.status)

@@ -25,7 +25,7 @@ READY_S = 60.0
 _MESSAGE = 1 << 16
 _FDS = 4
 _PAUSE_S = 0.001
-_TREE_S = 3.0
+_EXIT_S = 3.0
 _GONE = "the process that tasks are forked from is gone"
 
 
@@ -119,26 +119,25 @@ class Link:
             os.close(error_end)
         return await asked.answer
 
-    async def exit_of(self, process: Process, timeout_s: float) -> Exit | None:
-        """Have a dead process waited for: how it ended; None if nobody can say."""
+    async def exit_of(self, process: Process) -> Exit | None:
+        """Have a dead process waited for, and what is left of its tree ended: how it ended; None if nobody can say."""
         if not self.alive or self._mine.get(process.pid) is not process:
-            return None
+            return process.exit
         del self._mine[process.pid]
         known: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._exits[process.pid] = known
         try:
             await self._send(reap(process.pid, tell=True))
-            return await asyncio.wait_for(known, timeout_s)
+            process.exit = await asyncio.wait_for(known, _EXIT_S)
         except (TimeoutError, SandboxBroken):
             return None
         finally:
             self._exits.pop(process.pid, None)
+        return process.exit
 
-    async def reap(self, process: Process) -> None:
-        """Have a dead process waited for; of a tree, return when what it left is dead too."""
-        if process.tree:
-            await self.exit_of(process, _TREE_S)
-        elif self.alive and self._mine.get(process.pid) is process:
+    async def forget(self, process: Process) -> None:
+        """Have a dead process waited for, without asking how it ended."""
+        if self.alive and self._mine.get(process.pid) is process:
             del self._mine[process.pid]
             with contextlib.suppress(SandboxBroken):
                 await self._send(reap(process.pid, tell=False))

@@ -112,7 +112,7 @@ class Pool:
         if slot.used():
             await asyncio.to_thread(slot.clear)
         if self._link is not None:
-            await self._link.reap(process)
+            await self._link.forget(process)
         process.close()
         self._give(process.slot)
         self._refill_soon()
@@ -121,12 +121,12 @@ class Pool:
         process.kill_hard()
         await process.gone()
         if self._link is not None:
-            await self._link.reap(process)
+            await self._link.forget(process)
         process.close()
 
-    async def exit_of(self, process: Process, timeout_s: float) -> Exit | None:
-        """How a dead process ended; None if it ended as tasks do, or nobody can say."""
-        return await self._link.exit_of(process, timeout_s) if self._link is not None else None
+    async def reap(self, process: Process) -> Exit | None:
+        """End what a dead process left, and say how it ended; None if nobody can say."""
+        return await self._link.exit_of(process) if self._link is not None else None
 
     async def close(self) -> None:
         """End the zygote and remove all folders; the tasks are dead by then."""

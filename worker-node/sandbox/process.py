@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from sandbox.plan import Exit
+
 READ_BYTES = 1 << 18
 _FDS_PER_MESSAGE = 32
 
@@ -27,7 +29,8 @@ class Process:
         self.slot = slot
         self.tree = tree
         self.channel, self.out, self.err, self.pidfd = fds
-        self.status: int | None = None
+        self.exit: Exit | None = None
+        """How it ended, once that was asked for."""
         self._open = True
         for fd in (self.channel, self.out, self.err):
             os.set_blocking(fd, False)

@@ -10,6 +10,7 @@ from sandbox.process import read_some
 from sandbox.verdicts import broke_a_rule, timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from sandbox.base import Job
@@ -42,14 +43,20 @@ class Running:
         self._flowing: set[str] = set()
         self._full: set[str] = set()
 
-    async def drive(self, message: bytes, blobs: list[Path]) -> None:
-        """Return when the process and all that it started is dead and its output is taken."""
+    async def drive(self, message: bytes, blobs: list[Path], reap: Callable[[Process], Awaitable[object]]) -> None:
+        """Return when the process and all that it started is dead and its output is taken.
+
+        `reap` ends what the dead process of a tree left.
+        """
         process, loop = self.process, self._loop
         self._later(self.job.limits.timeout_s, self._time_out)
         self._later(TICK_S, self._tick)
         loop.add_reader(process.channel, self._on_channel)
         try:
             await self._send(message, blobs)
+            if process.tree:  # what a killed supervisor left may hold the channel open
+                await process.gone()
+                await reap(process)
             await self._eof
             if not process.dead:
                 self._later(_END_GRACE_S, self._channel_closed)
@@ -106,6 +113,8 @@ class Running:
             self._loop.remove_reader(self.process.channel)
             if not self._eof.done():
                 self._eof.set_result(None)
+            if self.process.tree:
+                self._later(_END_GRACE_S, self._channel_closed)
             return
         if self.verdict is not None:
             return
