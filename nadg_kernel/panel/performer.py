@@ -67,7 +67,10 @@ class Performer:
         if isinstance(effect, e.Estimate):
             self._plans.newest = effect.plan
         pool = self._slow if isinstance(effect, SLOW) else self._thread
-        pool.submit(self._guarded, effect)
+        try:
+            pool.submit(self._guarded, effect)
+        except RuntimeError:  # the kernel ends, or the panel was closed: nobody is there to be told
+            log.info("%s came after the end", type(effect).__name__)
 
     def close(self) -> None:
         """Finish what was asked and end the threads."""

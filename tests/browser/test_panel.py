@@ -164,7 +164,7 @@ def test_a_killed_kernel_is_told_and_run_and_plan_go_on_from_disk(lab, person):
     person.step("Command")
     panel.get_by_role("button", name="Resume").click()
     panel.locator(".nadg-runline", has_text="succeeded").wait_for()
-    assert panel.locator(".nadg-row .nadg-chip", has_text="succeeded").count() == 4
+    assert panel.locator(".nadg-row .nadg-chip.nadg-ok").count() == 4
     panel.locator(".nadg-row", has_text="Charts").click()
     panel.locator(".nadg-output", has_text="Charts").wait_for()
     assert "attempts" not in panel.locator(".nadg-kv").inner_text()  # what was finished was not run again

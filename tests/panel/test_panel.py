@@ -14,9 +14,10 @@ from nadg_kernel.engines.base import WorkerHealth
 from nadg_kernel.errors import PlannerError
 from nadg_kernel.model import DataSchema, Plan
 from nadg_kernel.panel import Panel
+from nadg_kernel.panel import actions as a
 from nadg_kernel.panel.records import Step
 from tests.panel.fake_grid import FakeGrid
-from tests.panel.hand import Hand, settle, until
+from tests.panel.hand import Hand, passed, settle, until
 from tests.panel.scenes import COMMAND, ONE, REVIEWS, TWO
 
 
@@ -235,6 +236,16 @@ def test_workers_that_become_ready_while_a_panel_opens_are_not_overwritten(sent,
     until(lambda: panel.state.workers == ready)
     panel.close()
     grid.close()
+
+
+def test_what_changes_after_a_panel_was_closed_disturbs_nobody(drafted, caplog):
+    panel, _ = drafted()
+    controller = panel._controller
+    panel.close()
+    controller.send(a.WorkersChanged(workers=()))  # as at the end of a kernel
+    passed(controller.grid.loop)
+    assert controller.state.workers == ()
+    assert "could not take" not in caplog.text
 
 
 def test_a_view_that_missed_something_gets_everything_again(drafted, sent):
