@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 STRICT = "NADG_TEST_STRICT"
@@ -25,6 +26,8 @@ _session_folder = pytest.StashKey[Path]()
 
 def pytest_configure(config):
     """Give the session, and all it starts, an environment without the person's settings."""
+    hypothesis.settings.register_profile("nadg", deadline=None)  # no test asks for speed
+    hypothesis.settings.load_profile("nadg")
     for name in list(os.environ):
         if name in _FOREIGN or (name.startswith("NADG_") and not name.startswith("NADG_TEST_")):
             del os.environ[name]
