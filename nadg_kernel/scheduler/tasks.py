@@ -244,7 +244,7 @@ def link(
     _link_children(tasks)
     ordered = _in_order(tasks)
     ranks: dict[Rank, Rank] = {}
-    unknown = sum(estimates.values()) / len(estimates) if estimates else 1.0  # beside known ones, neither short nor long
+    unknown = sum(estimates.values()) / len(estimates) if estimates else 1.0  # neither short nor long beside them
     for task in reversed(ordered):
         after = -min([tasks[name].rank[1] for name in task.children], default=0.0)
         rank = (-task.subtask.priority, -(estimates.get(task.subtask.id, unknown) + after))
