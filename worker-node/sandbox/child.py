@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import marshal
 import os
-import random
 import socket
 import sys
 import tempfile
@@ -18,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sandbox import atfork, limits, task
 from sandbox.frames import HEAD, Kind, pack
 from sandbox.plan import TMP, WORK
+from wire import INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.confine import Confinement
+    from sandbox.confine import Call
     from sandbox.plan import Fork
 
 CHANNEL = 3
@@ -78,10 +78,6 @@ def before_fork(folder: str, fds: Sequence[int]) -> None:
         os.close(fd)
     os.chdir(f"{folder}/{WORK}")
     os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = f"{folder}/{TMP}"
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
 
 
 def after_fork() -> None:
@@ -91,10 +87,11 @@ def after_fork() -> None:
     os.dup2(_Held.null, CHANNEL, inheritable=False)
 
 
-def enter(fork: Fork, confinement: Confinement, parent: int) -> NoReturn:
-    """Become a task. Never returns, whatever happens."""
+def enter(fork: Fork, calls: list[Call]) -> NoReturn:
+    """Become a task, confined by `calls`. Never returns, whatever happens."""
     try:
-        confinement.apply(fork, parent)
+        for call, arguments in calls:
+            call(*arguments)
     except BaseException as error:  # noqa: BLE001 - no path may lead back into the zygote's loop
         _give_up(error)
     try:
@@ -103,15 +100,31 @@ def enter(fork: Fork, confinement: Confinement, parent: int) -> NoReturn:
             os._exit(GONE)
         if fork.tree:
             atfork.hand_over()
-        if header["rlimits"] is not None:
-            limits.apply(header["rlimits"])
-        if header["proxy"]:
-            _use_proxy(header["proxy"])
-        _task.run(header, _read_blobs(header["blobs"]) if header["blobs"] else {})
+        _perform(header, _task)
     except BaseException as error:  # noqa: BLE001 - as above
         os.write(2, f"the task's channel broke: {error!r}\n".encode(errors="backslashreplace"))
         os._exit(1)
     os._exit(DONE)
+
+
+def _perform(header: dict[str, Any], one: task.Task) -> None:
+    if header["rlimits"] is not None:
+        limits.apply(header["rlimits"])
+    if header["proxy"]:
+        _use_proxy(header["proxy"])
+    one.run(header, _read_blobs(header["blobs"]) if header["blobs"] else {})
+
+
+def rehearse(code: str) -> None:
+    """In the zygote: do with harmless code what a task's process does once it is confined."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        os.dup2(theirs.fileno(), CHANNEL, inheritable=False)
+        header = {"code": code, "inputs": {}, "blobs": [], "shard": 0, "shards": 1, "rlimits": [], "proxy": ""}
+        header |= {"inline_bytes": INLINE_BYTES, "result_bytes": INLINE_BYTES}
+        ours.send(pack(Kind.HEADER, marshal.dumps(header)))
+        _perform(_read_header() or header, task.Task(_Channel(CHANNEL)))
+    after_fork()
 
 
 def _give_up(error: BaseException) -> NoReturn:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox import identity, landlock, limits, linux, paths, seccomp, view
 from sandbox.plan import TMP, WORK
@@ -14,6 +15,7 @@ from sandbox.plan import TMP, WORK
 if TYPE_CHECKING:
     from sandbox.plan import Fork, ZygotePlan
 
+Call = tuple[Callable[..., object], tuple[Any, ...]]
 FIRST_UNUSED_FD = 4
 _USES = 16
 """A slot's ruleset is made anew after so many tasks: each adds its own /proc folder, which is gone with it."""
@@ -29,6 +31,7 @@ class Confinement:
         self._kernel = None if "landlock" in self._off else landlock.features()
         self._plain: seccomp.Filter | None = None
         self._rulesets: dict[int, tuple[int, int]] = {}
+        self._plain_calls: dict[int, list[Call]] = {}
 
     def folder(self, slot: int) -> str:
         """The slot's folder."""
@@ -54,22 +57,30 @@ class Confinement:
             if self._scoped:
                 self._plain = self._filter(processes=False, network=False)
 
-    def apply(self, fork: Fork, parent: int) -> None:
-        """Confine the calling process for good. Raises OSError if a layer does not hold."""
+    def calls(self, fork: Fork, parent: int) -> list[Call]:
+        """What confines a process for good, as calls to make in this order; each raises OSError if it fails.
+
+        Put together before the fork: a child that looks up every name itself copies a page for each.
+        """
+        calls: list[Call] = []
         if "session" not in self._off:
-            os.setsid()
-        uid = None if self._plan.uid_base is None else self._plan.uid_base + fork.slot
-        if "identity" not in self._off:
-            identity.drop(uid)
-        die_with(parent, signal.SIGKILL)  # a change of user id clears it
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)  # /proc/self is the task's own; the other layers keep siblings out
+            calls.append((os.setsid, ()))
+        if "identity" not in self._off and self._plan.uid_base is not None:
+            calls.append((os.setresuid, (self._plan.uid_base + fork.slot,) * 3))  # the kernel takes all capabilities
+        calls.append((linux.prctl, (linux.PR_SET_PDEATHSIG, int(signal.SIGKILL))))  # a change of user id clears it
+        calls.append((check_parent, (parent,)))
+        # /proc/self is the task's own; the other layers keep siblings out
+        calls.append((linux.prctl, (linux.PR_SET_DUMPABLE, 1)))
         if self._kernel is not None:
-            self._apply_landlock(self._kernel, fork.slot)
+            ruleset = self._rulesets[fork.slot][0]
+            calls.append((landlock.add, (self._kernel, ruleset, "/proc/self/", landlock.READ)))
+            calls.append(landlock.restriction(ruleset))
         if "session" not in self._off:
-            linux.close_from(FIRST_UNUSED_FD)
+            calls.append((linux.close_from, (FIRST_UNUSED_FD,)))
         if "seccomp" not in self._off:
             plain = self._plain if not (fork.tree or fork.network) else None
-            (plain or self._filter(processes=fork.tree, network=fork.network)).install()
+            calls.append(((plain or self._filter(processes=fork.tree, network=fork.network)).install, ()))
+        return calls
 
     @property
     def _scoped(self) -> bool:
@@ -92,19 +103,22 @@ class Confinement:
             rules.allow(paths.gpu_files(), landlock.READ)
         return rules
 
-    def before_fork(self, fork: Fork) -> None:
-        """In the zygote: have the slot's ruleset ready."""
+    def before_fork(self, fork: Fork, parent: int) -> list[Call]:
+        """In the zygote: have the slot's ruleset ready, and the calls for a child of `parent`."""
         if self._kernel is None:
-            return
+            return self.calls(fork, parent)
         if not fork.plain:
             self._forget(fork.slot)
             self._rulesets[fork.slot] = (self._build(self._kernel, fork), _USES)
-            return
+            return self.calls(fork, parent)
         ruleset, uses = self._rulesets.get(fork.slot, (-1, _USES))
         if uses >= _USES:
             self._forget(fork.slot)
             ruleset, uses = self._build(self._kernel, fork), 0
         self._rulesets[fork.slot] = (ruleset, uses + 1)
+        if uses == 0:
+            self._plain_calls[fork.slot] = self.calls(fork, parent)
+        return self._plain_calls[fork.slot]
 
     def _build(self, kernel: landlock.Features, fork: Fork) -> int:
         rules = self._landlock
@@ -122,14 +136,14 @@ class Confinement:
         if ruleset >= 0:
             os.close(ruleset)
 
-    def _apply_landlock(self, kernel: landlock.Features, slot: int) -> None:
-        ruleset = self._rulesets[slot][0]
-        landlock.add(kernel, ruleset, f"/proc/{os.getpid()}", landlock.READ)
-        landlock.restrict(ruleset)
-
 
 def die_with(parent: int, number: signal.Signals) -> None:
     """Get a signal when the process that forked this one ends. The zygote has one thread, so no thread's end counts."""
     linux.prctl(linux.PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it ended before the call
+    check_parent(parent)
+
+
+def check_parent(parent: int) -> None:
+    """End if the parent ended before its death would have been told."""
+    if os.getppid() != parent:
         sys.exit(1)

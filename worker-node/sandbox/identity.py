@@ -51,18 +51,15 @@ def _user_ids() -> set[int]:
 
 
 def prepare(uid: int | None) -> None:
-    """In the zygote: give up groups, and what a change of user id would leave of capabilities."""
+    """In the zygote: give up groups, and what a change of user id would leave of capabilities.
+
+    None: tasks keep the worker's own id, and all capabilities go at once.
+    """
     if uid is None:
         _set_capabilities_empty()
         return
     os.setgroups([])
     os.setresgid(uid, uid, uid)
-
-
-def drop(uid: int | None) -> None:
-    """In a task: become `uid` for good; the kernel then takes every capability (None: they went in `prepare`)."""
-    if uid is not None:
-        os.setresuid(uid, uid, uid)
 
 
 def _set_capabilities_empty() -> None:

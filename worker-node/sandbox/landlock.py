@@ -11,8 +11,12 @@ import os
 import struct
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from sandbox import linux
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _BENEATH, _PORT = 1, 2
@@ -111,9 +115,9 @@ def add(kernel: Features, ruleset: int, path: str, rights: int) -> None:
     os.close(fd)
 
 
-def restrict(ruleset: int) -> None:
-    """Confine the calling thread, and all that it starts, for good."""
-    linux.syscall(_RESTRICT, ruleset, 0)
+def restriction(ruleset: int) -> tuple[Callable[..., int], tuple[int, int]]:
+    """The call that confines the calling thread, and all that it starts, for good."""
+    return linux.syscall, (_RESTRICT, ruleset)
 
 
 def _rule(kernel: Features, fd: int, rights: int) -> bytes:

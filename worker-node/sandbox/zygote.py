@@ -32,6 +32,7 @@ if __name__ == "__main__":
 from sandbox import child, cleanup, limits, memory, tree
 from sandbox.confine import Confinement
 from sandbox.plan import FORK, REAP, TELL, Exit, Fork, Forked, ZygotePlan, to_reap
+from sandbox.seeds import Seeds
 
 _MESSAGE = 1 << 16
 _LOWEST_OWN_FD = 16
@@ -50,6 +51,7 @@ class Zygote:
         self._control = control
         self._plan = plan
         self._confinement = Confinement(plan)
+        self._seeds = Seeds()
         self._alive: dict[int, bool] = {}
         """Process -> whether it watches over a tree."""
         # Opened before any mount covers it: the folder is removed through it in the end.
@@ -64,7 +66,7 @@ class Zygote:
             self._control.send(json.dumps({"broken": str(error)}).encode())
             raise
         child.settle_zygote()
-        memory.settle()
+        memory.settle(child.rehearse)
         self._control.send(json.dumps({"ready": True, "address_space": limits.address_space()}).encode())
         receive = self._control.recvmsg
         while True:
@@ -78,7 +80,8 @@ class Zygote:
                 self._end()
 
     def _fork(self, fork: Fork, fds: tuple[int, ...]) -> None:
-        self._confinement.before_fork(fork)
+        calls = self._confinement.before_fork(fork, self._pid)
+        self._seeds.renew()
         child.before_fork(self._confinement.folder(fork.slot), fds)
         try:
             pid = os.fork()
@@ -87,8 +90,8 @@ class Zygote:
             raise
         if pid == 0:
             if fork.tree and "tree" not in self._plan.off:
-                tree.supervise(lambda parent: child.enter(fork, self._confinement, parent), self._pid)
-            child.enter(fork, self._confinement, self._pid)
+                tree.supervise(lambda parent: child.enter(fork, self._confinement.calls(fork, parent)), self._pid)
+            child.enter(fork, calls)
         child.after_fork()
         self._alive[pid] = fork.tree and "tree" not in self._plan.off
         pidfd = os.pidfd_open(pid)
