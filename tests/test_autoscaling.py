@@ -91,6 +91,12 @@ def test_what_is_idle_is_given_back_if_it_is_ours():
     assert texts(decide(keep, [], members, Memory(), 100.0)) == ["-s"]
 
 
+def test_what_just_came_to_wait_keeps_the_idle_it_needs():
+    members = [Member(name=name, kind=Kind.LOCAL, ours=True, places=2, idle_since=0.0) for name in ("a", "b")]
+    assert texts(decide(EAGER, [Demand(waiting=3)], members, Memory(), 100.0)) == []
+    assert texts(decide(EAGER, [Demand(waiting=2)], members, Memory(), 100.0)) == ["-a"]
+
+
 def test_the_limit_is_said():
     members = [Member(name=f"w{n}", places=1, busy=1) for n in range(6)]
     found = decide(EAGER, [Demand()], members, Memory(), 0.0, local=LOCAL)

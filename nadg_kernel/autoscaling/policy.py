@@ -140,7 +140,7 @@ def decide(
     memory = replace(memory, short_since=None)
     if _cooling(limits, memory, now):
         return Decision(memory=memory)
-    return Decision(actions=_shrink(limits, members, now), memory=memory)
+    return Decision(actions=_shrink(limits, demands, members, now), memory=memory)
 
 
 def _cooling(limits: Autoscale, memory: Memory, now: float) -> bool:
@@ -229,8 +229,8 @@ def _shards(demand: Demand) -> str:
     return f"shard{'s' * many} wait{'s' * (not many)}{needs}"
 
 
-def _shrink(limits: Autoscale, members: Sequence[Member], now: float) -> tuple[Action, ...]:
-    """Give back what was idle longest, of what we started."""
+def _shrink(limits: Autoscale, demands: Sequence[Demand], members: Sequence[Member], now: float) -> tuple[Action, ...]:
+    """Give back what was idle longest, of what we started, unless what waits now is going to need it."""
     on = sum(member.on for member in members)
     idle = [
         (member.idle_since, member.name, member)
@@ -241,6 +241,10 @@ def _shrink(limits: Autoscale, members: Sequence[Member], now: float) -> tuple[A
     for since, name, member in sorted(idle, key=lambda item: item[:2]):
         if on - len(actions) <= limits.min_workers or now - since < limits.idle_s:
             break
+        rest = [kept for kept in members if kept.name != name]
+        if _uncovered(demands, rest):
+            continue
+        members = rest
         reason = f"it was idle for {now - since:.0f} s"
         actions.append(Action(start=False, kind=member.kind, name=name, reason=reason))
     return tuple(actions)
