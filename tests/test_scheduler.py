@@ -34,8 +34,9 @@ def test_choice_is_priority_then_longest_path_then_age():
 
 
 def test_estimates_weigh_the_path():
-    run = Driver(subtask("a"), subtask("a2", "a"), subtask("b"), estimates={"b": 10.0})
-    assert run.decide() == ["b.0@w1"]
+    plan = subtask("a"), subtask("a2", "a"), subtask("b")
+    assert Driver(*plan, estimates={"a": 1.0, "a2": 1.0, "b": 10.0}).decide() == ["b.0@w1"]
+    assert Driver(*plan, estimates={"b": 10.0}).decide() == ["a.0@w1"], "what is not known counts as the mean"
 
 
 def test_a_plan_with_a_cycle_or_a_hole_is_refused():
