@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.advice import chosen
 from nadg_kernel.advice.changes import follow_up, repair, revision
 from nadg_kernel.advice.core import change_of
 from nadg_kernel.attachments import attach_all
@@ -60,20 +61,30 @@ class Planning(Scaling):
         future.add_done_callback(self._drafted)
         return future
 
-    def revise(self, plan: Plan, words: str = "", subtask: str | None = None, *, answer: str | None = None) -> Proposal:
+    def revise(
+        self,
+        plan: Plan,
+        words: str = "",
+        subtask: str | None = None,
+        *,
+        answer: str | None = None,
+        planner: str | Planner | None = None,
+    ) -> Proposal:
         """Changes to a plan as asked for in words; nothing is changed until you take `.plan` of what this gives.
 
         With `subtask` all others stay. `answer` is a chat's, to `prompt(words, plan=plan)`. Raises PlannerError.
         """
-        return self._advice.change(self.planner, revision(plan, words, subtask), answer)
+        return self._advice.change(self._who(planner), revision(plan, words, subtask), answer)
 
-    def repair(self, run: Run, subtask: str, *, answer: str | None = None) -> Proposal:
+    def repair(
+        self, run: Run, subtask: str, *, answer: str | None = None, planner: str | Planner | None = None
+    ) -> Proposal:
         """Changes after a failure, from its traceback, its code and what its inputs look like; their rows stay here.
 
         `run.revise(proposal.plan.approve())` takes it: what succeeded keeps its results. `answer` is a chat's, to
         `prompt(run=run, subtask=subtask)`. Raises PlannerError.
         """
-        return self._advice.change(self.planner, repair(run, subtask), answer)
+        return self._advice.change(self._who(planner), repair(run, subtask), answer)
 
     def follow_up(self, run: Run, words: str, *, answer: str | None = None) -> Proposal:
         """More work over what a run gave, as asked for in words; what succeeded stays as it is.
@@ -182,3 +193,6 @@ class Planning(Scaling):
     def suggest(self, data: Mapping[str, object] | None = None) -> list[Any]:
         """Recipes that fit the data, each with a title, a reason and the values for `plan.add(**values)`."""
         return list(suggest({name: item.schema for name, item in attach_all(data, self.blobs).items()}))
+
+    def _who(self, planner: str | Planner | None) -> Planner:
+        return self.planner if planner is None else chosen(planner, self.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nadg_kernel.panel.action import Action
+from nadg_kernel.panel.command_actions import AllowRows, ChoosePlanner, CommandsFound, PlannersFound, UseRecipe
 from nadg_kernel.panel.plan_actions import (
     AddSubtask,
     AnswerQuestions,
@@ -71,6 +72,7 @@ __all__ = [
     "Action",
     "AddSubtask",
     "AddWorker",
+    "AllowRows",
     "AnswerQuestions",
     "Approve",
     "AskChange",
@@ -78,7 +80,9 @@ __all__ = [
     "AttachData",
     "AttachFile",
     "Checked",
+    "ChoosePlanner",
     "CloseTrial",
+    "CommandsFound",
     "Control",
     "Dismiss",
     "Draft",
@@ -105,6 +109,7 @@ __all__ = [
     "Opened",
     "PasteAnswer",
     "Ping",
+    "PlannersFound",
     "PlansFound",
     "PromptMade",
     "Proposed",
@@ -127,5 +132,6 @@ __all__ = [
     "TrialRead",
     "TryOut",
     "Undo",
+    "UseRecipe",
     "WorkersChanged",
 ]

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from nadg_kernel.display import clean_text
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import pages
 from nadg_kernel.panel.plan_view import answer_anywhere
+from nadg_kernel.panel.planner_line import PlannerLine
 from nadg_kernel.panel.widgets import box, button, html, line, put
 
 if TYPE_CHECKING:
@@ -41,7 +43,11 @@ class CommandPage:
         self._path = w.Text(placeholder="or the path of a file, such as reviews.csv", layout=w.Layout(width="auto"))
         self._path.add_class("nadg-path")
         self._attach = button("Attach file", "nadg-act2", lambda: send(a.AttachFile(path=self._path.value)))
-        self._recipes = html("nadg-hint")
+        self._recipes_hint = html("nadg-hint")
+        self._recipes = line([], "nadg-chosen")
+        self._recent_hint = html("nadg-hint", pages.dim_html("Recent commands:"))
+        self._recent = line([], "nadg-chosen")
+        self._planner = PlannerLine(send, drawing)
         self._draft = button("Draft a plan", "nadg-act1", lambda: send(a.Draft(command=self._command.value)))
         self._ask = button("What would be sent", "nadg-act2", self._prompted)
         self._progress = html("nadg-status")
@@ -55,11 +61,13 @@ class CommandPage:
             [
                 self._lost,
                 self._command,
+                line([self._recent_hint, self._recent], "nadg-choices"),
                 html("nadg-hint", "<h4>Data</h4>"),
                 self._data_hint,
                 self._picks,
                 line([self._path, self._attach], "nadg-line-box"),
-                self._recipes,
+                line([self._recipes_hint, self._recipes], "nadg-choices"),
+                self._planner.box,
                 line([self._draft, self._ask, self._progress, self._saved], "nadg-line-box"),
                 message,
                 self._sent,
@@ -88,9 +96,15 @@ class CommandPage:
             self._show_data(state)
         if before is None or before.runs != state.runs:
             self._show_lost([item for item in state.runs if not item.here][:3])
-        put(self._recipes, value=pages.recipes_html(state))
+        if before is None or before.suggestions != state.suggestions:
+            self._show_recipes(state)
+        if before is None or before.recent != state.recent:
+            self._show_recent(state)
+        self._planner.show(before, state)
         busy = state.drafting is not None
-        words = "Draft again" if state.plan is not None else "Draft a plan"
+        copies = state.chosen is not None and state.chosen.copies
+        words = "Make the text to copy" if copies else "Draft again" if state.plan is not None else "Draft a plan"
+        self._ask.layout.display = "none" if copies else None
         put(self._draft, disabled=busy, description="Drafting\N{HORIZONTAL ELLIPSIS}" if busy else words)
         put(self._progress, value=pages.progress_html(state.drafting))
         if before is None or before.files != state.files:
@@ -108,6 +122,20 @@ class CommandPage:
                 resume = button("Resume", "nadg-act2", _sender(self._send, a.ShowRun(run_id=item.run_id)))
                 self._lost_of[item.run_id] = line([html("nadg-grow", pages.lost_html(item)), resume], "nadg-lost-run")
         self._lost.children = tuple(self._lost_of[item.run_id] for item in items)
+
+    def _show_recipes(self, state: PanelState) -> None:
+        found = state.suggestions
+        put(self._recipes_hint, value=pages.dim_html("Recipes that fit this data:" if found else ""))
+        self._recipes.children = tuple(
+            _choice(item.title, item.reason, _sender(self._send, a.UseRecipe(suggestion=place)))
+            for place, item in enumerate(found)
+        )
+
+    def _show_recent(self, state: PanelState) -> None:
+        self._recent_hint.layout.display = None if state.recent else "none"
+        self._recent.children = tuple(
+            _choice(text, text, _sender(self._send, a.SetCommand(text=text, typed=False))) for text in state.recent
+        )
 
     def _show_data(self, state: PanelState) -> None:
         for offer in state.offers:
@@ -155,6 +183,13 @@ def _area(name: str, placeholder: str, rows: int) -> w.Textarea:
     area.add_class(name)
     answer_anywhere(area)
     return area
+
+
+def _choice(text: str, tooltip: str, pressed: Callable[[], None]) -> w.Button:
+    """A small button; what it stands for in full is its tooltip."""
+    made = button(pages.short_text(text), "nadg-choice", pressed)
+    made.tooltip = clean_text(tooltip, 1_000)
+    return made
 
 
 def _sender(send: Callable[[Action], None], action: Action) -> Callable[[], None]:

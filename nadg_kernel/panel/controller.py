@@ -75,6 +75,8 @@ class Controller:
         self.send(a.Offered(offers=frames_in(self.namespace)))
         self._performer.perform(e.FindPlans())
         self._performer.perform(e.FindRuns())
+        self._performer.perform(e.FindPlanners())
+        self._performer.perform(e.FindCommands())
 
     def close(self) -> None:
         """Let go of the grid; a run under way goes on."""

@@ -67,7 +67,7 @@ class Plans:
         def tell(progress: PlannerProgress) -> None:
             self._tell(a.Drafting(number=effect.number, text=progress.text))
 
-        future = self._grid.draft(effect.command, self._materials.values(effect.data), tell=tell)
+        future = self._grid.draft(effect.command, self._materials.values(effect.data), tell=tell, **_asked_of(effect))
         future.add_done_callback(partial(self._drafted, effect.number))
 
     def _drafted(self, number: int, future: Future[Plan]) -> None:
@@ -131,12 +131,14 @@ class Plans:
 
     def change(self, effect: e.AskForChange) -> Action:
         """The planner's changes, or those of a chat's answer."""
-        found = self._grid.revise(effect.plan, effect.words, effect.subtask, answer=effect.answer)
+        found = self._grid.revise(
+            effect.plan, effect.words, effect.subtask, answer=effect.answer, planner=effect.planner or None
+        )
         return a.Proposed(number=effect.number, change=_change(found, ""))
 
     def repair(self, effect: e.AskForRepair) -> Action:
         """The planner's fix of a failed subtask."""
-        found = self._grid.repair(self._run_of(effect.run_id), effect.subtask)
+        found = self._grid.repair(self._run_of(effect.run_id), effect.subtask, planner=effect.planner or None)
         return a.Proposed(number=effect.number, change=_change(found, effect.run_id))
 
     def prompt(self, effect: e.WritePrompt) -> Action:
@@ -144,8 +146,14 @@ class Plans:
         if effect.plan is not None:
             return a.PromptMade(text=self._grid.prompt(effect.command, plan=effect.plan), changes=True)
         data = self._materials.values(effect.data)
-        line = self._grid.prompt_preview(effect.command, data).line
-        return a.PromptMade(text=self._grid.prompt(effect.command, data), line=line)
+        asked = _asked_of(effect)
+        line = self._grid.prompt_preview(effect.command, data, **asked).line
+        return a.PromptMade(text=self._grid.prompt(effect.command, data, **asked), line=line)
+
+
+def _asked_of(effect: e.StartDraft | e.WritePrompt) -> dict[str, Any]:
+    """Who is asked, and which rows it may see."""
+    return {"planner": effect.planner or None, "samples": effect.samples}
 
 
 def _change(found: Proposal, run_id: str) -> Change:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from nadg_kernel.model import Plan
 from nadg_kernel.panel.records import Offer, ResultItem
@@ -20,6 +21,30 @@ class StartDraft(Effect):
     number: int
     command: str
     data: tuple[Offer, ...]
+    planner: str = ""
+    """Name of the chosen planner; empty is the grid's own."""
+    samples: Mapping[str, int] = field(default_factory=dict)
+    """Data name -> first rows that the person allowed to be sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindPlanners(Effect):
+    """Look for planners that can be chosen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindCommands(Effect):
+    """Look for the commands of earlier runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginPlan(Effect):
+    """Make a plan of one suggested subtask."""
+
+    number: int
+    command: str
+    data: tuple[Offer, ...]
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +151,7 @@ class AskForChange(Effect):
     words: str
     subtask: str | None = None
     answer: str | None = None
+    planner: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +161,7 @@ class AskForRepair(Effect):
     number: int
     run_id: str
     subtask: str
+    planner: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +171,8 @@ class WritePrompt(Effect):
     command: str
     data: tuple[Offer, ...]
     plan: Plan | None = None
+    planner: str = ""
+    samples: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

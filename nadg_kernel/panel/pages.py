@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nadg_kernel.panel.state import PanelState
 
 CELL_CHARS = 200
+CHOICE_CHARS = 60
 NOTHING = "<span class='nadg-dim'>It gave no result and printed nothing.</span>"
 
 
@@ -56,14 +57,10 @@ def data_text(name: str, size: str, columns: Sequence[str]) -> str:
     return f"{name} \N{MIDDLE DOT} {size}{shown}"
 
 
-def recipes_html(state: PanelState) -> str:
-    """The recipes that fit the attached data, in words."""
-    if not state.suggestions:
-        return ""
-    chips = "".join(
-        f"<span class='nadg-chip' title='{_safe(item.reason)}'>{_safe(item.title)}</span>" for item in state.suggestions
-    )
-    return f"<span class='nadg-dim'>Recipes that fit this data:</span> <span class='nadg-chips'>{chips}</span>"
+def short_text(text: str) -> str:
+    """A command or title on one short line (plain text, for a button)."""
+    words = " ".join(clean_text(text, 400).split())
+    return words if len(words) <= CHOICE_CHARS else words[: CHOICE_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def result_head_html(item: ResultItem, number: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.errors import NadgError, WorkerError
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
+from nadg_kernel.panel.doing_command import Commands
 from nadg_kernel.panel.doing_lists import Lists
 from nadg_kernel.panel.doing_plans import Plans
 from nadg_kernel.panel.doing_runs import Runs
@@ -30,7 +31,7 @@ SLOW_AT_ONCE = 4
 """Requests to planners, workers and the history that may wait at the same time."""
 SLOW = (
     e.AskForChange, e.AskForRepair, e.WritePrompt, e.ReadAnswer, e.Estimate, e.ReadHistory, e.FindRuns, e.OpenRun,
-    e.Enlist, e.Dismissed, e.AskWorkers,
+    e.Enlist, e.Dismissed, e.AskWorkers, e.FindPlanners, e.FindCommands,
 )  # fmt: skip
 """What may take seconds, and must not keep an edit from being saved."""
 
@@ -58,6 +59,7 @@ class Performer:
             **self._plans.handlers(),
             **self.runs.handlers(),
             **Lists(grid).handlers(),
+            **Commands(grid, materials).handlers(),
         }
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nadg-panel")
         self._slow = ThreadPoolExecutor(max_workers=SLOW_AT_ONCE, thread_name_prefix="nadg-panel-slow")
@@ -88,7 +90,7 @@ class Performer:
     def _refused(self, effect: Effect, error: Exception) -> Action:
         if isinstance(effect, (e.Enlist, e.Dismissed, e.AskWorkers)) and isinstance(error, (NadgError, WorkerError)):
             return a.FleetAnswered(text=str(error), refused=True)
-        number = effect.number if isinstance(effect, (e.StartDraft, e.ReadAnswer)) else None
+        number = effect.number if isinstance(effect, (e.StartDraft, e.ReadAnswer, e.BeginPlan)) else None
         failed = self._failure(error, _PLACES.get(type(effect)), number)
         asking = isinstance(effect, (e.AskForChange, e.AskForRepair))
         return a.Failed(
@@ -119,6 +121,9 @@ class Performer:
 _PLACES: dict[type[Effect], Step] = {
     e.StartDraft: Step.COMMAND,
     e.ReadAnswer: Step.COMMAND,
+    e.FindPlanners: Step.COMMAND,
+    e.FindCommands: Step.COMMAND,
+    e.BeginPlan: Step.COMMAND,
     e.Suggest: Step.COMMAND,
     e.ReadFile: Step.COMMAND,
     e.ReadPlan: Step.COMMAND,

@@ -42,6 +42,20 @@ class Suggestion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannerItem:
+    """A planner that can be chosen; `name` is empty for the grid's own."""
+
+    name: str
+    text: str
+    copies: bool = False
+    """Whether the person carries text and answer by copy and paste."""
+    sends: bool = False
+    """Whether a model reads what it is given, so that rows of the data are asked for."""
+    revises: bool = False
+    """Whether it can change a plan when asked in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanFile:
     """A plan on disk that can be opened again."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nadg_kernel.panel import (  # noqa: F401 - they register the rules
     rules_change,
+    rules_command,
     rules_flow,
     rules_lists,
     rules_review,

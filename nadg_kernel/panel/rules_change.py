@@ -56,7 +56,8 @@ def _(action: a.AskRepair, state: PanelState) -> Next:
     number = state.ask_number + 1
     title = state.run_plan[action.subtask].name
     after = replace(quiet(state, Step.RUN), ask_number=number, asking=f"a fix of {title}", change=None)
-    return after, (e.AskForRepair(number=number, run_id=state.run.run_id, subtask=action.subtask),)
+    asked = e.AskForRepair(number=number, run_id=state.run.run_id, subtask=action.subtask, planner=state.planner)
+    return after, (asked,)
 
 
 @rule.register
@@ -97,7 +98,8 @@ def _(action: a.MakePrompt, state: PanelState) -> Next:
     if not command:
         message = "Type what should be done first."
         raise EditError(message)
-    return quiet(state, Step.COMMAND), (e.WritePrompt(command=command, data=state.data),)
+    asked = e.WritePrompt(command=command, data=state.data, planner=state.planner, samples=state.allowed)
+    return quiet(state, Step.COMMAND), (asked,)
 
 
 @rule.register
@@ -121,7 +123,9 @@ def _(action: a.PasteAnswer, state: PanelState) -> Next:
 def _asked(state: PanelState, words: str, subtask: str | None, answer: str | None) -> Next:
     number = state.ask_number + 1
     asking = "changes" if answer is None else "the changes of the answer"
-    asked = e.AskForChange(number=number, plan=plan_of(state), words=words, subtask=subtask, answer=answer)
+    asked = e.AskForChange(
+        number=number, plan=plan_of(state), words=words, subtask=subtask, answer=answer, planner=state.planner
+    )
     return replace(state, ask_number=number, asking=asking, change=None), (asked,)
 
 

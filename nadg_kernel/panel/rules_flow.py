@@ -26,7 +26,9 @@ def _(action: a.GoTo, state: PanelState) -> Next:
     after = replace(state, step=action.step)
     if action.step is Step.HISTORY:
         return after, (e.ReadHistory(filters=state.filters),)
-    if action.step in {Step.RUN, Step.COMMAND}:
+    if action.step is Step.COMMAND:
+        return after, (e.FindRuns(), e.FindCommands())
+    if action.step is Step.RUN:
         return after, (e.FindRuns(),)
     return after, results_wanted(after)
 
@@ -92,10 +94,14 @@ def _(action: a.Draft, state: PanelState) -> Next:
         size = f"{len(command):,} characters"
         text = f"The command has {size}; at most {MAX_COMMAND:,} are read. Attach long text as a file instead."
         return noticed(state, Step.COMMAND, text), ()
-    number = state.draft_number + 1
     text = state.command if action.command is None else action.command
-    after = replace(quiet(state, Step.COMMAND), command=text, draft_number=number, drafting="Asking the planner")
-    return after, (e.StartDraft(number=number, command=command, data=state.data),)
+    after = replace(quiet(state, Step.COMMAND), command=text)
+    who, rows = state.planner, state.allowed
+    if state.chosen is not None and state.chosen.copies:  # the person carries the text: show it
+        return after, (e.WritePrompt(command=command, data=state.data, planner=who, samples=rows),)
+    number = state.draft_number + 1
+    asked = e.StartDraft(number=number, command=command, data=state.data, planner=who, samples=rows)
+    return replace(after, draft_number=number, drafting="Asking the planner"), (asked,)
 
 
 @rule.register

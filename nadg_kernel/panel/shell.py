@@ -106,7 +106,7 @@ class Shell:
         self.view.push(self.view.plan, {**self.view.live, "notice": text}, self.view.offers)
 
     def _show_frame(self, state: PanelState) -> None:
-        put(self._status, value=pages.status_html(state, self._planner, self._store))
+        put(self._status, value=pages.status_html(state, state.planner or self._planner, self._store))
         shown = self._pages[state.step]
         for page in dict.fromkeys(self._pages.values()):
             page.layout.display = None if page is shown else "none"

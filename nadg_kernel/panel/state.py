@@ -15,6 +15,7 @@ from nadg_kernel.panel.records import (
     Change,
     Offer,
     PlanFile,
+    PlannerItem,
     ResultItem,
     RunItem,
     RunSnapshot,
@@ -25,6 +26,9 @@ from nadg_kernel.panel.records import (
 
 if TYPE_CHECKING:
     from nadg_kernel.panel.actions import Action
+
+SAMPLE_ROWS = 3
+"""First rows that a planner sees once the person allows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,14 @@ class PanelState:
     offers: tuple[Offer, ...] = ()
     attached: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    planners: tuple[PlannerItem, ...] = ()
+    """Those that can be chosen, the grid's own first."""
+    planner: str = ""
+    """The chosen one; empty is the grid's own."""
+    samples: tuple[str, ...] = ()
+    """The data of which the person allowed first rows to be sent to this planner."""
+    recent: tuple[str, ...] = ()
+    """Commands of earlier runs, newest first."""
     draft_number: int = 0
     drafting: str | None = None
     """What the planner says it does, while it works."""
@@ -87,6 +99,22 @@ class PanelState:
     def data(self) -> tuple[Offer, ...]:
         """What is attached."""
         return tuple(offer for offer in self.offers if offer.name in self.attached)
+
+    @property
+    def chosen(self) -> PlannerItem | None:
+        """The chosen planner; None until the planners are found."""
+        return next((item for item in self.planners if item.name == self.planner), None)
+
+    @property
+    def rows_allowed(self) -> bool:
+        """Whether first rows of all that is attached may be sent: data that came later needs to be asked for anew."""
+        return bool(self.attached) and {*self.attached} <= {*self.samples}
+
+    @property
+    def allowed(self) -> Mapping[str, int]:
+        """Data name -> first rows that the planner may see."""
+        sends = self.chosen is not None and self.chosen.sends
+        return dict.fromkeys(self.attached, SAMPLE_ROWS) if sends and self.rows_allowed else {}
 
     @property
     def running(self) -> bool:

@@ -67,7 +67,7 @@ def take(person, folder, look):
 def _draft(person, panel, shot):
     panel.get_by_text("2 of 2").wait_for()
     panel.locator(".nadg-command textarea").fill(COMMAND)
-    panel.locator(".nadg-chip", has_text="Profile").wait_for()
+    panel.locator(".nadg-choice", has_text="Profile").wait_for()
     shot("1_command")
     panel.get_by_role("button", name="Draft a plan").click()
     panel.locator(".nadg-row").nth(2).wait_for()

@@ -46,7 +46,7 @@ class FakeGrid:
         self.runs_here = {}
         self.plans = lost or {}
         self.lost = list(self.plans)
-        self.asked = []
+        self.asked, self.drafts = [], []
         self.states = tuple(
             WorkerState(
                 worker_id=f"local-{n}", health=WorkerHealth.READY, local=True, latency_ms=2.0 + n, sandbox=LAYERS
@@ -70,7 +70,8 @@ class FakeGrid:
         for listener in self.listeners:
             self.loop.call(listener, states)
 
-    def draft(self, command, data=None, *, tell=None):
+    def draft(self, command, data=None, *, tell=None, planner=None, samples=0):
+        self.drafts.append((planner, samples))
         attached = self._attach(data)
         schemas = {name: item.schema for name, item in attached.items()}
 
@@ -106,18 +107,19 @@ class FakeGrid:
     def estimate(self, plan, data=None):
         return SimpleNamespace(time_text="about 2 s", tokens_text="")
 
-    def revise(self, plan, words="", subtask=None, *, answer=None):
+    def revise(self, plan, words="", subtask=None, *, answer=None, planner=None):
         self.asked.append((words, subtask, answer))
         return self.proposal(plan)
 
-    def repair(self, run, subtask):
+    def repair(self, run, subtask, *, planner=None):
         self.asked.append((run.id, subtask))
         return self.proposal(run.plan)
 
-    def prompt(self, command, data=None, *, plan=None):
-        return f"prompt for {command}"
+    def prompt(self, command, data=None, *, plan=None, planner=None, samples=0):
+        rows = f" with rows of {', '.join(samples)}" if samples else ""
+        return f"prompt for {command}{rows}"
 
-    def prompt_preview(self, command="", data=None):
+    def prompt_preview(self, command="", data=None, *, planner=None, samples=0):
         return SimpleNamespace(line="Nothing is sent")
 
     def paste(self, answer, command, data=None):

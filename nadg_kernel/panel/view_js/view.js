@@ -67,7 +67,7 @@ class View {
     const steps = shell.querySelector(".nadg-steps");
     steps?.setAttribute("role", "navigation");
     steps?.setAttribute("aria-label", "Pages");
-    for (const [where, label] of [[".nadg-command textarea", "Command"], [".nadg-path input", "Path of a file"], [".nadg-saved-plans select", "Saved plans"], [".nadg-prompt textarea", "What would be sent"], [".nadg-answer textarea", "A chat's answer"], [".nadg-filter-since select", "Period"], [".nadg-filter-state select", "State"], [".nadg-filter-worker select", "Worker"], [".nadg-filter-text input", "Words of the command"]]) shell.querySelector(where)?.setAttribute("aria-label", label);
+    for (const [where, label] of [[".nadg-command textarea", "Command"], [".nadg-path input", "Path of a file"], [".nadg-saved-plans select", "Saved plans"], [".nadg-planner select", "Planner"], [".nadg-prompt textarea", "What would be sent"], [".nadg-answer textarea", "A chat's answer"], [".nadg-filter-since select", "Period"], [".nadg-filter-state select", "State"], [".nadg-filter-worker select", "Worker"], [".nadg-filter-text input", "Words of the command"]]) shell.querySelector(where)?.setAttribute("aria-label", label);
     this.focused = () => { this.inside = true; };
     this.left = (event) => { if (event.relatedTarget) this.inside = shell.contains(event.relatedTarget); };
     shell.addEventListener("focusin", this.focused);
