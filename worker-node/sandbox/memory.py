@@ -7,6 +7,8 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
+from sandbox import heap
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,11 +16,7 @@ _ROUNDS = 12  # the interpreter specialises code after eight calls
 _HUGE = 1 << 21
 _MADV_COLLAPSE = 25
 _REHEARSALS = ("result = {'a': 1}\nprint(end='')", "result = [1.5, None]", "1 / 0", "def f(:")
-_POOL, _STEP, _SMALL = 1 << 14, 16, 512
-"""Small objects of one size (a multiple of _STEP up to _SMALL bytes) share a pool of _POOL bytes."""
-_MOST = 100_000
 _libc = ctypes.CDLL(None, use_errno=True)
-_fillers: list[list[object]] = []
 
 
 def settle(rehearse: Callable[[str], None]) -> None:
@@ -28,33 +26,9 @@ def settle(rehearse: Callable[[str], None]) -> None:
     for _ in range(_ROUNDS):
         for code in _REHEARSALS:
             rehearse(code)
-    gc.collect()
-    _libc.malloc_trim(0)
-    _fill_holes()
+    heap.fill_holes()
     gc.freeze()
     _collapse()
-
-
-def _fill_holes() -> None:
-    """Take every free place between the objects of loaded libraries.
-
-    Else each small object that a child makes lands on another page that it shares with the zygote, and the kernel
-    copies that page. From here on new objects lie side by side.
-    """
-    _fillers.extend(_fill(size) for size in range(_STEP, _SMALL + 1, _STEP))
-
-
-def _fill(size: int) -> list[object]:
-    """Make objects of one size until they fill a whole pool in order: then no used pool has a place left."""
-    kept: list[object] = []
-    empty = sys.getsizeof(b"")
-    side_by_side = last = 0
-    while side_by_side < _POOL // size - 2 and len(kept) < _MOST:
-        made = object() if size == _STEP else float(len(kept)) if size < empty else bytes(size - empty)
-        side_by_side = side_by_side + 1 if id(made) - last == size else 0
-        last = id(made)
-        kept.append(made)
-    return kept
 
 
 def _collapse() -> None:
@@ -66,6 +40,5 @@ def _collapse() -> None:
         if "w" not in row[1] or not anonymous:
             continue
         start, end = (int(word, 16) for word in row[0].split("-"))
-        start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
-        if end > start:
-            _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
+        for at in range(-(-start // _HUGE) * _HUGE, end - _HUGE + 1, _HUGE):
+            _libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE), _MADV_COLLAPSE)

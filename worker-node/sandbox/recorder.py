@@ -111,13 +111,14 @@ class Recorder:
         for name, decoder in self._decoders.items():
             self._text(name, decoder.decode(b"", final=True))
         self.flush()
-        base = usage or Usage()
+        used = usage or Usage()
+        used.seconds = round(time.monotonic() - self._started, 6)
         return Ended(
             outcome=outcome,
             detail=detail,
             result=self.end.get("result") if self.end and outcome is Outcome.SUCCEEDED else None,
             artifacts=artifacts,
-            usage=base.model_copy(update={"seconds": round(time.monotonic() - self._started, 6)}),
+            usage=used,
             truncated=tuple(sorted(self.truncated)),
             layers=layers,
             notes=tuple(self.notes),

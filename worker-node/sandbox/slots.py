@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from janitor import Janitor
@@ -24,12 +25,12 @@ class Slot:
     folder: Path
     uid: int | None
 
-    @property
+    @cached_property
     def work(self) -> Path:
         """The task's working directory."""
         return self.folder / WORK
 
-    @property
+    @cached_property
     def tmp(self) -> Path:
         """The task's HOME and TMPDIR."""
         return self.folder / TMP

@@ -29,7 +29,7 @@ from sandbox import atfork
 if __name__ == "__main__":
     atfork.hold_back()  # before any other module registers something
 
-from sandbox import child, cleanup, limits, memory, tree
+from sandbox import child, cleanup, heap, limits, memory, tree
 from sandbox.confine import Confinement
 from sandbox.plan import FORK, REAP, TELL, Exit, Fork, Forked, ZygotePlan, to_reap
 from sandbox.seeds import Seeds
@@ -156,7 +156,8 @@ def main() -> NoReturn:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     child.hold_descriptors(_LOWEST_OWN_FD)
     plan = ZygotePlan(**json.loads(control.recv(_MESSAGE)))
-    _preload(plan.preload)
+    with heap.Gathered():
+        _preload(plan.preload)
     atfork.let_through()
     zygote = Zygote(control, plan)
     _forget_own_modules()
