@@ -52,7 +52,7 @@ def python(tmp_path_factory):
     return str(python)
 
 
-def tested(python, *words, cwd):
+def passes(python, *words, cwd):
     """Run pytest there. Deprecations among these old packages are not ours; all else that fails a test does."""
     command = [python, "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider", *words]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -62,13 +62,13 @@ def tested(python, *words, cwd):
 
 
 def test_what_is_shown(python):
-    tested(python, *(f"tests/{name}" for name in SHOWN), cwd=ROOT)
+    passes(python, *(f"tests/{name}" for name in SHOWN), cwd=ROOT)
 
 
 def test_notebooks(python, tmp_path):
     for name in NOTEBOOKS:
         shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", tmp_path)
-    tested(python, "--nbmake", "--nbmake-kernel=python3", ".", cwd=tmp_path)
+    passes(python, "--nbmake", "--nbmake-kernel=python3", ".", cwd=tmp_path)
 
 
 @pytest.mark.browser
@@ -93,20 +93,32 @@ def test_a_command_is_reviewed_changed_approved_and_its_results_seen(python, tmp
 
 
 def use(person):
-    """From the command to the results, while another cell of the notebook blocks the kernel for a while."""
-    page = person.page
+    """From the command to the results, and a kernel that is restarted."""
     person.open(person.lab.notebook(GRID, "grid.panel()", BLOCK)).run_cell(0)
     person.output(0).get_by_text("ipywidgets 7.7.1 ipykernel 6.17.1 jupyterlab 3.6").wait_for()
     person.run_cell(1)
     panel = person.panel()
     panel.get_by_text("2 of 2").wait_for()
+    draft_and_change(person, panel)
+    run_while_a_cell_blocks(person, panel)
+    see_what_came(person, panel)
+
+    person.restart_kernel()
+    panel.locator(".nadg-health", has_text="Disconnected").wait_for(state="attached")
+    person.errors.clear()  # the front end itself logs that its widgets lost their kernel
+    person.idle().run_cell(0).run_cell(1)
+    person.page.locator(".nadg-view:not([data-health='disconnected'])").wait_for(state="attached")
+    person.panel().get_by_text("2 of 2").wait_for()
+
+
+def draft_and_change(person, panel):
+    page = person.page
     _shot(person, "command")
     panel.locator(".nadg-command textarea").click()
     page.keyboard.type(COMMAND)
     page.keyboard.press("Control+Enter")
     panel.locator(".nadg-row").nth(2).wait_for()
     _shot(person, "review")
-
     panel.locator(".nadg-row", has_text="Summary report").click()
     panel.locator(".nadg-row.nadg-on", has_text="Summary report").wait_for()
     panel.locator(".nadg-area").click()
@@ -117,10 +129,14 @@ def use(person):
     panel.get_by_label("Timeout (s)").press("Enter")
     panel.locator(".nadg-will summary").click()
     panel.locator(".nadg-will tbody tr", has_text="Summary report").get_by_text("90 s").wait_for()
+
+
+def run_while_a_cell_blocks(person, panel):
+    """What runs is shown past the cell; what is clicked waits for it here, and the panel says so."""
     panel.locator(".nadg-approve:enabled").click()
     panel.locator(".nadg-runline").wait_for()
     person.run_cell(2)
-    panel.get_by_role("button", name="See results").wait_for()  # pushed past the cell, which no click can pass here
+    panel.get_by_role("button", name="See results").wait_for()
     panel.locator(".nadg-health", has_text="busy").wait_for()
     (person.lab.notebooks / "go").touch()
     person.output(2).get_by_text("gone on").wait_for()
@@ -130,6 +146,8 @@ def use(person):
     panel.locator(".nadg-log", has_text="looked at by a person").wait_for()
     _shot(person, "run")
 
+
+def see_what_came(person, panel):
     panel.get_by_role("button", name="See results").click()
     panel.locator(".js-plotly-plot").nth(1).wait_for()
     panel.locator("table.dataframe").first.wait_for()
