@@ -67,6 +67,7 @@ from nadg_kernel.panel.run_actions import (
     TryOut,
     WorkersChanged,
 )
+from nadg_kernel.panel.whole_actions import SaveAs, SavedAs, ShowDiff
 
 __all__ = [
     "Action",
@@ -118,9 +119,12 @@ __all__ = [
     "ResultsRead",
     "RunEvent",
     "RunsFound",
+    "SaveAs",
     "Saved",
+    "SavedAs",
     "Select",
     "SetCommand",
+    "ShowDiff",
     "ShowRun",
     "SplitAt",
     "SplitShards",

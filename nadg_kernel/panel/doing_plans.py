@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.errors import EditError
 from nadg_kernel.model import Plan
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
-from nadg_kernel.panel.found import saved_plans
+from nadg_kernel.panel.found import file_of_name, saved_plans
 from nadg_kernel.panel.records import Change, Step, Suggestion
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Plans:
             e.FindPlans: self.find_plans,
             e.Check: self.check,
             e.Save: self.save,
+            e.SavePlanAs: self.save_as,
             e.Estimate: self.estimate,
             e.AskForChange: self.change,
             e.AskForRepair: self.repair,
@@ -116,11 +118,22 @@ class Plans:
             words = "-".join(re.findall(r"[a-z0-9]+", effect.plan.command.lower())[:6])[:48] or "plan"
             path = self._folder / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{words}.json"
             self._paths[effect.file] = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".tmp")
-        effect.plan.save(fresh)
-        fresh.replace(path)
+        _write(effect.plan, path)
         return a.Saved(path=str(path))
+
+    def save_as(self, effect: e.SavePlanAs) -> Action:
+        """The plan in a file of the person's choice, never over another one. Raises EditError."""
+        path = file_of_name(effect.name, self._folder)
+        if path.exists() and self._paths.get(effect.file) != path:
+            message = f"{path} is there already: choose another name, or remove that file first"
+            raise EditError(message)
+        try:
+            _write(effect.plan, path)
+        except OSError as error:
+            message = f"the plan cannot be saved as {path}: {error.strerror or error}"
+            raise EditError(message) from error
+        self._paths[str(path)] = path
+        return a.SavedAs(plan=effect.plan, file=effect.file, path=str(path))
 
     def estimate(self, effect: e.Estimate) -> Action | None:
         """What the plan will take, unless a newer one is on its way already."""
@@ -154,6 +167,14 @@ class Plans:
 def _asked_of(effect: e.StartDraft | e.WritePrompt) -> dict[str, Any]:
     """Who is asked, and which rows it may see."""
     return {"planner": effect.planner or None, "samples": effect.samples}
+
+
+def _write(plan: Plan, path: Path) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.tmp")
+    plan.save(fresh)
+    fresh.replace(path)
 
 
 def _change(found: Proposal, run_id: str) -> Change:

@@ -91,6 +91,15 @@ class Save(Effect):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SavePlanAs(Effect):
+    """Write the plan to a file of this name; `file` is where it was kept until now."""
+
+    plan: Plan
+    file: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StartRun(Effect):
     """Run an approved plan."""
 

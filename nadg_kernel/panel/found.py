@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.display import clean_text
+from nadg_kernel.panel.approval import count_text
 from nadg_kernel.panel.records import Offer, PlanFile
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOWN_COLUMNS = 8
 SHOWN_PLANS = 20
+_BY_ITSELF = re.compile(r"\d{8}-\d{6}-")
+"""How the files of plans begin that no person named."""
 
 
 def frames_in(namespace: Mapping[str, Any]) -> tuple[Offer, ...]:
@@ -56,6 +60,13 @@ def name_of_file(path: str, taken: tuple[str, ...]) -> str:
     return out
 
 
+def file_of_name(name: str, folder: Path) -> Path:
+    """The file of a plan that a person named: a path as it is, anything else in this folder."""
+    with_end = name if name.endswith(".json") else f"{name}.json"
+    path = type(folder)(with_end).expanduser()
+    return path.absolute() if "/" in name or "\\" in name else folder / with_end
+
+
 def saved_plans(folder: Path) -> tuple[PlanFile, ...]:
     """Plans in a folder, newest first; files that are no plans are left out."""
     files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -70,7 +81,8 @@ def _plan_file(path: Path) -> PlanFile | None:
         return None  # someone else's file
     changed = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     words = clean_text(str(command), 70).replace("\n", " ")
-    return PlanFile(path=str(path), text=f"{changed:%d %b %H:%M} · {count} subtasks · {words}")
+    name = "" if _BY_ITSELF.match(path.stem) else f"{clean_text(path.stem, 60)} · "
+    return PlanFile(path=str(path), text=f"{name}{changed:%d %b %H:%M} · {count_text(count, 'subtask')} · {words}")
 
 
 def _columns(names: Any) -> tuple[str, ...]:

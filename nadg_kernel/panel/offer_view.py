@@ -8,6 +8,7 @@ from nadg_kernel.display import clean_text
 from nadg_kernel.model import SubtaskState
 from nadg_kernel.panel.approval import count_text
 from nadg_kernel.panel.code_diff import code_diff
+from nadg_kernel.panel.plan_diff import plan_diff
 from nadg_kernel.panel.records import Step
 from nadg_kernel.panel.rules_run import would_rerun
 from nadg_kernel.panel.state import answers_of
@@ -40,12 +41,16 @@ def offers_json(state: PanelState) -> Json:
         "estimate": "",
         "goes_on": [],
         "fleet": None,
+        "diff": None,
+        "files": [],
     }
     plan = state.plan
     if plan is not None and state.step is Step.REVIEW:
         out["answers"] = answers_of(plan)
         digest, time, tokens = state.estimate
         out["estimate"] = ", ".join(filter(None, (time, tokens))) if digest == plan.digest else ""
+        out["diff"] = plan_diff(plan) if state.comparing else None
+        out["files"] = [{"path": item.path, "text": item.text} for item in state.files]
         out["goes_on"] = [plan[name].name for name in would_rerun(state)]
     if state.step is Step.WORKERS:
         note, refused = state.fleet_note

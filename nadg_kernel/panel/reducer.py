@@ -13,6 +13,7 @@ from nadg_kernel.panel import (  # noqa: F401 - they register the rules
     rules_review,
     rules_run,
     rules_trial,
+    rules_whole,
 )
 from nadg_kernel.panel.state import Next, PanelState, rule
 

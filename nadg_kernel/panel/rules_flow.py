@@ -137,7 +137,9 @@ def _(action: a.OpenPlan, state: PanelState) -> Next:
 
 @rule.register
 def _(action: a.Opened, state: PanelState) -> Next:
-    after = replace(with_plan(state, action.plan), step=Step.REVIEW, undo=(), redo=(), burst="")
+    after = replace(
+        with_plan(state, action.plan), step=Step.REVIEW, undo=(), redo=(), burst="", trial=None, change=None
+    )
     after = replace(after, command=action.plan.command, command_set=state.command_set + 1, file=action.path)
     asks = (e.Check(plan=action.plan, data=state.data), e.Estimate(plan=action.plan, data=state.data))
     return replace(after, selected=first_problem(after)), asks
@@ -179,7 +181,7 @@ def _(action: a.WorkersChanged, state: PanelState) -> Next:
 
 @rule.register
 def _(action: a.Saved, state: PanelState) -> Next:
-    return (state, ()) if action.path == state.saved else (replace(state, saved=action.path), ())
+    return (state, ()) if action.path == state.saved else (replace(state, saved=action.path), (e.FindPlans(),))
 
 
 @rule.register

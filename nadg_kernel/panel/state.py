@@ -65,6 +65,8 @@ class PanelState:
     saved: str = ""
     """Where it was saved last."""
     files: tuple[PlanFile, ...] = ()
+    comparing: bool = False
+    """Whether the difference of the whole plan to its draft is shown."""
     run_plan: Plan | None = None
     run: RunSnapshot | None = None
     starting: bool = False

@@ -52,7 +52,7 @@ class Editor {
     const error = h("div", { class: "nadg-fielderror", role: "alert" });
     const send = (value) => this.ui.link.send("edit", { subtask: this.id, field: name, value }, { refused: (text) => { error.textContent = text; } });
     pick.addEventListener("change", () => { if (pick.value) send([...this.item[name], pick.value]); pick.value = ""; });
-    const node = h("div", { class: "nadg-field nadg-names", role: "group", "aria-label": label }, h("span", { class: "nadg-label" }, label), h("span", { class: "nadg-chips" }, chips, pick), error);
+    const node = h("div", { class: "nadg-field nadg-names", role: "group", "aria-label": label, title: HELP[name] }, h("span", { class: "nadg-label" }, label), h("span", { class: "nadg-chips" }, chips, pick), error);
     return { node, show: (now) => {
       error.textContent = "";
       const known = [...(name === "inputs" ? this.ui.plan.data.map((data) => data.name) : []), ...this.ui.plan.subtasks.map((other) => other.id).filter((id) => id !== now.id)];

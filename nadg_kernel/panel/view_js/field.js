@@ -1,5 +1,23 @@
 // Fields that are being edited.
 
+// What a stranger asks about, told on hover.
+const HELP = {
+  depends_on: "Subtasks that have to be done before this one starts",
+  inputs: "Data and results that the code gets, by these names, in `inputs`; nothing else is sent to the worker",
+  map: "Divide this input into shards that run side by side; the result is a list with one value per shard",
+  labels: "Only workers that carry all of these labels run it, such as gpu",
+  timeout_s: "Seconds after which an attempt is stopped and fails",
+  memory_mb: "Megabytes that the code and all it starts may use",
+  priority: "Of what is ready, a higher number starts first",
+  retries: "How often it is tried again after its code has failed; lost workers are always replaced",
+  cache: "Reuse the result of the same code over the same inputs: auto does, except for prompts and with network",
+  id: "The name by which other subtasks use the result",
+  network: "The code may connect to public addresses through the worker's proxy",
+  processes_allowed: "The code may start other programs",
+  gpu: "The code may use the worker's GPU",
+  hold: "Do not start it until it is released",
+};
+
 // A field shows what was typed while it is on its way, and what Python says otherwise. A refusal stays beside it.
 class Field {
   constructor(ui, item, name, label, control, options = {}) {
@@ -8,7 +26,7 @@ class Field {
     this.error = h("div", { class: "nadg-fielderror", role: "alert", id: `${ui.uid}-e-${name}` });
     control.id = `${ui.uid}-f-${name}`;
     control.setAttribute("aria-describedby", this.error.id);
-    this.node = h("div", { class: `nadg-field ${options.class ?? ""}` }, label && h("label", { for: control.id }, label), options.around ?? control, this.error);
+    this.node = h("div", { class: `nadg-field ${options.class ?? ""}`, title: HELP[name] }, label && h("label", { for: control.id }, label), options.around ?? control, this.error);
     if (options.typed) {
       control.addEventListener("focus", () => { this.burst = `${ui.link.prefix}-b${++ui.bursts}`; });
       control.addEventListener("input", () => this.typing());

@@ -2,18 +2,19 @@
 
 function drawList(ui) {
   if (!ui.plan.subtasks) return;
-  const { plan, live } = ui;
-  const box = ui.list, total = plan.subtasks.length;
+  const { live } = ui;
+  const rows = ui.search.rows();
+  const box = ui.list, total = rows.length;
   ui.pad.style.height = `${total * ROW}px`;
   const first = Math.max(0, Math.floor(box.scrollTop / ROW) - 4);
   const last = Math.min(total, first + Math.ceil((box.clientHeight || 400) / ROW) + 9);
-  ui.pad.replaceChildren(...plan.subtasks.slice(first, last).map((item, k) => listRow(ui, item, first + k)));
-  const active = plan.subtasks.some((item) => item.id === live.selected) ? ui.rowId(live.selected) : null;
+  ui.pad.replaceChildren(...rows.slice(first, last).map((item, k) => listRow(ui, item, first + k, total)));
+  const active = rows.some((item) => item.id === live.selected) ? ui.rowId(live.selected) : null;
   if (active) box.setAttribute("aria-activedescendant", active);
   else box.removeAttribute("aria-activedescendant");
 }
 
-function listRow(ui, item, place) {
+function listRow(ui, item, place, total) {
   const row = ui.live.run?.rows[item.id];
   const selected = item.id === ui.live.selected;
   const middle = h("div", { class: "nadg-mid" }, h("div", { class: "nadg-ti" }, item.name));
@@ -25,6 +26,8 @@ function listRow(ui, item, place) {
     tags.append(chip(`${STATES[row.state]} ${row.state}`, TONES[row.state] ?? ""));
   } else {
     middle.append(h("div", { class: "nadg-su" }, item.summary || item.id));
+    const line = ui.search.line(item);
+    if (line) middle.lastChild.replaceWith(h("div", { class: "nadg-su nadg-mono" }, line));
     const tried = ui.live.trial?.rows?.[item.id];
     if (tried?.state === "failed") middle.lastChild.replaceWith(h("div", { class: "nadg-su nadg-badtext" }, tried.detail));
     const words = tried && tried.state !== "waiting" ? [[`${STATES[tried.state]} ${tried.state === "succeeded" ? `tried ${seconds(tried.seconds)}` : tried.state}`, TONES[tried.state] ?? ""]] : [];
@@ -33,7 +36,7 @@ function listRow(ui, item, place) {
   }
   return h("div", {
     class: `nadg-row ${selected ? "nadg-on" : ""}`, role: "option", id: ui.rowId(item.id), style: `top:${place * ROW}px;height:${ROW}px`,
-    "aria-selected": selected, "aria-posinset": place + 1, "aria-setsize": ui.plan.subtasks.length, "data-id": item.id,
+    "aria-selected": selected, "aria-posinset": place + 1, "aria-setsize": total, "data-id": item.id,
     onclick: () => { ui.select(item.id); ui.list.focus({ preventScroll: true }); },
   }, h("span", { class: "nadg-n" }, item.n), middle, tags);
 }

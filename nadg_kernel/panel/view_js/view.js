@@ -15,6 +15,7 @@ class View {
     this.graph = h("div", { class: "nadg-graph", tabindex: -1 });
     this.pad = h("div", { class: "nadg-pad", role: "presentation" });
     this.list = h("div", { class: "nadg-list", role: "listbox", tabindex: 0, "aria-label": "Subtasks" }, this.pad);
+    this.search = new Search(this);
     this.tools = h("div", { class: "nadg-tools", role: "toolbar", "aria-label": "Edit the plan" });
     this.side = h("div", { class: "nadg-side" });
     this.foot = h("div", { class: "nadg-bottom" });
@@ -27,7 +28,7 @@ class View {
     this.top.append(this.head, this.questions.node);
     this.notice = h("div", { class: "nadg-notice", role: "alert" });
     this.health = h("div", { class: "nadg-health", role: "status" });
-    this.main = h("div", { class: "nadg-main" }, h("div", { class: "nadg-left" }, this.graph, this.list, this.tools, this.form), this.side);
+    this.main = h("div", { class: "nadg-main" }, h("div", { class: "nadg-left" }, this.graph, this.search.node, this.list, this.tools, this.form), this.side);
     this.root = h("section", { class: "nadg-view", "aria-label": "Plan", "data-lm-suppress-shortcuts": "true" }, this.health, this.notice, this.fleet.node, this.top, this.proposal, this.main, this.rehearsal, this.foot);
     el.append(this.root);
     this.link = new Link(model, (what, answer) => this.answered(what, answer), (health) => this.showHealth(health));
@@ -97,8 +98,10 @@ class View {
     if (this.offers.fleet || !this.plan.subtasks) return;
     this.showPrompt?.();
     const review = this.plan.page === "review";
-    const focused = this.proposal.contains(document.activeElement);
-    this.proposal.replaceChildren(...[review ? drawChange(this, "review") : null].filter(Boolean));
+    const focused = this.proposal.contains(document.activeElement), at = this.proposal.querySelector(".nadg-whole")?.scrollTop ?? 0;
+    this.proposal.replaceChildren(...(review ? [drawChange(this, "review"), drawDiff(this)].filter(Boolean) : []));
+    const whole = this.proposal.querySelector(".nadg-whole");
+    if (whole) whole.scrollTop = at;
     if (focused && this.proposal.firstChild) this.proposal.querySelector("button")?.focus();
     this.drawTop();
     if (review) this.drawFoot();
@@ -121,9 +124,9 @@ class View {
   openForm(name) {
     const close = () => { this.form.replaceChildren(); this.formName = ""; this.showPrompt = null; this.list.focus({ preventScroll: true }); };
     if (this.formName === name) return close();
-    if (!this.item()) return;
+    if (name !== "file" && !this.item()) return;
     this.formName = name;
-    this.form.replaceChildren(name === "ask" ? askForm(this, close) : splitForm(this, close));
+    this.form.replaceChildren({ ask: askForm, split: splitForm, file: fileForm }[name](this, close));
     this.form.onkeydown = (event) => { if (event.key === "Escape") { event.stopPropagation(); close(); } };
     this.form.querySelector("textarea, input")?.focus();
   }
@@ -202,6 +205,10 @@ class View {
       button("Redo", () => this.link.send("redo"), { disabled: !plan.redo, "data-tool": "redo", title: "Ctrl+Shift+Z", class: "nadg-btn nadg-ghost" }),
     ];
     if (items.length) items.push(button("Ask to change…", () => this.openForm("ask"), { disabled: empty, "data-tool": "ask", title: "Say in words what should be different: Alt+C", class: "nadg-btn nadg-ghost" }));
+    if (items.length) {
+      items.push(button("Compare with draft", () => this.link.send("diff", { on: !this.offers.diff }), { "data-tool": "diff", title: "All that differs from the planner's draft", class: "nadg-btn nadg-ghost" }));
+      items.push(button("Save or open…", () => this.openForm("file"), { "data-tool": "file", title: "Keep this plan under a name, or go on with another", class: "nadg-btn nadg-ghost" }));
+    }
     if (items.length && plan.suggestions.length) {
       const pick = h("select", { "aria-label": "Add a recipe that fits the data", class: "nadg-recipes", "data-tool": "recipes", onchange: () => { if (pick.value) this.link.send("add", { suggestion: Number(pick.value) }); pick.value = ""; } },
         h("option", { value: "" }, "Add a recipe…"), plan.suggestions.map((item, k) => h("option", { value: k, title: item.reason }, item.title)));
@@ -251,7 +258,8 @@ class View {
   }
 
   reveal() {
-    const place = this.plan.subtasks.findIndex((item) => item.id === this.live.selected);
+    this.search.keep(this.item()?.id);
+    const place = this.search.rows().findIndex((item) => item.id === this.live.selected);
     if (place < 0 || place === this.revealed) return;
     this.revealed = place;
     const top = place * ROW, box = this.list;
@@ -281,16 +289,20 @@ class View {
       if (key === "m") this.onSelected("merge");
       else if (key === "t") this.editor?.openTrial();
       else this.openForm(key === "s" ? "split" : "ask");
+    } else if (this.plan.subtasks?.length && ((mod && !event.altKey && event.key.toLowerCase() === "f") || (event.key === "/" && !inText(event.target)))) {
+      event.preventDefault();
+      this.search.input.focus();
+      this.search.input.select();
     } else if (event.target === this.list) this.listKey(event);
   }
 
   listKey(event) {
-    const items = this.plan.subtasks ?? [];
+    const items = this.search.rows();
     const at = items.findIndex((item) => item.id === this.live.selected);
     const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: items.length - 1, PageUp: at - 8, PageDown: at + 8 }[event.key];
     if (event.altKey && ["ArrowUp", "ArrowDown"].includes(event.key) && this.plan.page === "review") {
       event.preventDefault();
-      this.link.send("move", { subtask: items[at]?.id, by: event.key === "ArrowUp" ? -1 : 1 });
+      if (items[at]) this.link.send("move", { subtask: items[at].id, by: event.key === "ArrowUp" ? -1 : 1 });
     } else if (to !== undefined && items.length) {
       event.preventDefault();
       this.select(items[Math.max(0, Math.min(items.length - 1, to))].id);

@@ -1,0 +1,66 @@
+"""The difference of a whole plan to its draft, grouped by subtask, in the form that the plan view draws."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from nadg_kernel.model import Plan
+from nadg_kernel.panel.approval import count_text
+
+if TYPE_CHECKING:
+    from nadg_kernel.model import Subtask
+
+SHOWN_LINES = 800
+
+
+def plan_diff(plan: Plan) -> dict[str, Any]:
+    """`summary` in words, `lines` as [mark, text] (`#` heads a subtask, `…` leaves lines out) and how many `more`."""
+    return _diff(plan.draft, plan.subtasks)
+
+
+@lru_cache(maxsize=4)  # it is asked for at every repaint
+def _diff(draft: tuple[Subtask, ...], now: tuple[Subtask, ...]) -> dict[str, Any]:
+    before, after = ({item.id: item for item in items} for items in (draft, now))
+    touched = {name for name in {**before, **after} if before.get(name) != after.get(name)}
+    old, new = (
+        Plan(command="", subtasks=tuple(item for item in items if item.id in touched)) for items in (draft, now)
+    )
+    names = {name: item.name for name, item in (*before.items(), *after.items())}
+    lines = _grouped(new.diff(old), names)
+    kept = [[name for name in ids if name in before and name in after] for ids in (before, after)]
+    parts = [
+        (len(touched & before.keys() & after.keys()), "changed"),
+        (len(after.keys() - before.keys()), "added"),
+        (len(before.keys() - after.keys()), "dropped"),
+    ]
+    words = [f"{count_text(number, 'subtask')} {word}" for number, word in parts if number]
+    words += ["another order"] if kept[0] != kept[1] else []
+    summary = ", ".join(words) or "Nothing differs from the draft"
+    return {"summary": summary, "lines": lines[:SHOWN_LINES], "more": max(0, len(lines) - SHOWN_LINES)}
+
+
+def _grouped(text: str, names: dict[str, str]) -> list[list[str]]:
+    out: list[list[str]] = []
+    group = ""
+    for line in text.splitlines()[2:]:
+        mark, body = line[:1].strip(), line[1:]
+        if line.startswith("@@"):
+            out.append(["…", ""])
+            continue
+        if body.startswith("order: "):
+            continue
+        name, _, rest = body.partition(" ")
+        if body.startswith("[") and body.endswith("]"):
+            name, rest = body[1:-1], ""
+        if name != group:
+            group = name
+            out += [["#", names.get(name, name)]]
+        if rest:
+            out.append([mark, rest.removeprefix("code| ").removeprefix("prompt| ")])
+    return [pair for at, pair in enumerate(out) if not (pair[0] == "…" and _at_an_edge(out, at))]
+
+
+def _at_an_edge(lines: list[list[str]], at: int) -> bool:
+    """Whether a gap stands beside a heading, where it says nothing."""
+    return at in {0, len(lines) - 1} or lines[at + 1][0] == "#"
