@@ -86,13 +86,15 @@ class Planning(Scaling):
         """
         return self._advice.change(self._who(planner), repair(run, subtask), answer)
 
-    def follow_up(self, run: Run, words: str, *, answer: str | None = None) -> Proposal:
+    def follow_up(
+        self, run: Run, words: str, *, answer: str | None = None, planner: str | Planner | None = None
+    ) -> Proposal:
         """More work over what a run gave, as asked for in words; what succeeded stays as it is.
 
         The planner sees what the results are, not their values. `run.revise(proposal.plan.approve())` takes it: only
         what is new or changed runs. `answer` is a chat's, to `prompt(words, run=run)`. Raises PlannerError.
         """
-        return self._advice.change(self.planner, follow_up(run, words), answer)
+        return self._advice.change(self._who(planner), follow_up(run, words), answer)
 
     def with_report(self, plan: Plan) -> Plan:
         """The plan with a report as its last subtask: a worker that has a model writes it over the others' results.

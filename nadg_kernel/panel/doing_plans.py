@@ -147,12 +147,12 @@ class Plans:
         found = self._grid.revise(
             effect.plan, effect.words, effect.subtask, answer=effect.answer, planner=effect.planner or None
         )
-        return a.Proposed(number=effect.number, change=_change(found, ""))
+        return a.Proposed(number=effect.number, change=proposed(found, ""))
 
     def repair(self, effect: e.AskForRepair) -> Action:
         """The planner's fix of a failed subtask."""
         found = self._grid.repair(self._run_of(effect.run_id), effect.subtask, planner=effect.planner or None)
-        return a.Proposed(number=effect.number, change=_change(found, effect.run_id))
+        return a.Proposed(number=effect.number, change=proposed(found, effect.run_id))
 
     def prompt(self, effect: e.WritePrompt) -> Action:
         """The text that a planner is sent, or that any chat may be given."""
@@ -177,6 +177,15 @@ def _write(plan: Plan, path: Path) -> None:
     fresh.replace(path)
 
 
-def _change(found: Proposal, run_id: str) -> Change:
+def proposed(found: Proposal, run_id: str, *, follows: bool = False) -> Change:
+    """A planner's proposal as the panel keeps it."""
     reruns = tuple(item.name for item in found.plan.subtasks if item.id in found.changed)
-    return Change(base=found.base, plan=found.plan, why=found.why, notes=found.notes, run_id=run_id, reruns=reruns)
+    return Change(
+        base=found.base,
+        plan=found.plan,
+        why=found.why,
+        notes=found.notes,
+        run_id=run_id,
+        reruns=reruns,
+        follows=follows,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.display import clean_text
@@ -132,10 +133,9 @@ class Runs:
             for item in effect.wanted:
                 place = (run.id, item.subtask, item.key)
                 if place not in self._results:
-                    bundles = tuple(run[item.subtask].bundles())
-                    self._results[place] = ResultItem(
-                        subtask=item.subtask, title=item.title, state=item.state, key=item.key, bundles=bundles
-                    )
+                    gave = run[item.subtask]
+                    files = tuple((clean_text(file.path, 200), file.size) for file in gave.artifacts)
+                    self._results[place] = replace(item, bundles=tuple(gave.bundles()), files=files)
                 out.append(self._results[place])
             self._results = {key: value for key, value in self._results.items() if value in out}
         return a.ResultsRead(run_id=effect.run_id, items=tuple(out))

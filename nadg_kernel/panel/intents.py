@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadg_kernel.errors import EditError
 from nadg_kernel.panel import actions as a
+from nadg_kernel.panel import result_actions as r
 from nadg_kernel.panel.records import Step
 
 if TYPE_CHECKING:
@@ -174,6 +175,9 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
     "fix": lambda m: a.AskRepair(subtask=str(m["subtask"])),
     "take": lambda m: a.TakeChange(digest=str(m["digest"])),
     "leave": lambda _: a.LeaveChange(),
+    "keep": lambda m: r.KeepFile(what=str(m["what"])),
+    "next": lambda m: r.AskNext(words=str(m["words"]), answer=_text(m, "answer")),
+    "next_prompt": lambda m: r.MakeNextPrompt(words=str(m["words"])),
     "prompt": lambda m: a.MakePrompt(words=str(m["words"])),
     "run": lambda m: a.ShowRun(run_id=str(m["run"])),
     "diff": lambda m: a.ShowDiff(on=bool(m["on"])),

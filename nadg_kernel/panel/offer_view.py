@@ -40,9 +40,11 @@ def offers_json(state: PanelState) -> Json:
         "answers": {},
         "estimate": "",
         "goes_on": [],
+        "goes_how": "rerun",
         "fleet": None,
         "diff": None,
         "files": [],
+        "results": None,
     }
     plan = state.plan
     if plan is not None and state.step is Step.REVIEW:
@@ -51,7 +53,14 @@ def offers_json(state: PanelState) -> Json:
         out["estimate"] = ", ".join(filter(None, (time, tokens))) if digest == plan.digest else ""
         out["diff"] = plan_diff(plan) if state.comparing else None
         out["files"] = [{"path": item.path, "text": item.text} for item in state.files]
-        out["goes_on"] = [plan[name].name for name in would_rerun(state)]
+        again = would_rerun(state)
+        out["goes_on"] = [plan[name].name for name in again]
+        ran = () if state.run_plan is None else state.run_plan.ids
+        out["goes_how"] = "rerun" if {*again} & {*ran} else "run"
+    if state.step is Step.RESULTS and state.run is not None:
+        text, refused = state.kept
+        run = {"run": state.run.run_id, "state": str(state.run.state), "kept": text, "refused": refused}
+        out["results"] = {**run, "prompt": state.next_prompt}
     if state.step is Step.WORKERS:
         note, refused = state.fleet_note
         workers = [
@@ -109,18 +118,19 @@ def change_json(change: Change) -> Json:
         if before.get(item.id) != item and (part := _part(before.get(item.id), item)) is not None
     ]
     gone = [name for name in before if name not in change.plan.ids]
+    mends = bool(change.run_id) and not change.follows
     parts += [{"title": before[name].name, "what": "dropped", "fields": [], "diff": []} for name in gone]
     return {
         "digest": change.plan.digest,
-        "run": change.run_id,
+        "page": "results" if change.follows else "run" if change.run_id else "review",
         "why": clean_text(change.why, 1_000),
         "notes": [clean_text(note, 300) for note in change.notes],
         "summary": count_text(len(parts), "subtask") + " would change" if parts else "Nothing would change",
         "parts": parts[:SHOWN_CHANGED],
         "more": max(0, len(parts) - SHOWN_CHANGED),
         "reruns": list(change.reruns),
-        "can": bool(parts) and not (change.run_id and _blocked(change.plan)),  # a draft may have problems, a run not
-        "hindrance": _blocked(change.plan) if change.run_id else "",
+        "can": bool(parts) and not (mends and _blocked(change.plan)),  # a draft may have problems, a run not
+        "hindrance": _blocked(change.plan) if mends else "",
     }
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from nadg_kernel.errors import NadgError, WorkerError
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
+from nadg_kernel.panel import result_effects as r
 from nadg_kernel.panel.doing_command import Commands
 from nadg_kernel.panel.doing_lists import Lists
 from nadg_kernel.panel.doing_plans import Plans
+from nadg_kernel.panel.doing_results import Results
 from nadg_kernel.panel.doing_runs import Runs
 from nadg_kernel.panel.materials import Materials
 from nadg_kernel.panel.records import Step
@@ -31,7 +33,7 @@ SLOW_AT_ONCE = 4
 """Requests to planners, workers and the history that may wait at the same time."""
 SLOW = (
     e.AskForChange, e.AskForRepair, e.WritePrompt, e.ReadAnswer, e.Estimate, e.ReadHistory, e.FindRuns, e.OpenRun,
-    e.Enlist, e.Dismissed, e.AskWorkers, e.FindPlanners, e.FindCommands,
+    e.Enlist, e.Dismissed, e.AskWorkers, e.FindPlanners, e.FindCommands, r.KeepFile, r.AskForNext, r.WriteNextPrompt,
 )  # fmt: skip
 """What may take seconds, and must not keep an edit from being saved."""
 
@@ -60,6 +62,7 @@ class Performer:
             **self.runs.handlers(),
             **Lists(grid).handlers(),
             **Commands(grid, materials).handlers(),
+            **Results(grid, self.runs.known).handlers(),
         }
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nadg-panel")
         self._slow = ThreadPoolExecutor(max_workers=SLOW_AT_ONCE, thread_name_prefix="nadg-panel-slow")
@@ -92,7 +95,7 @@ class Performer:
             return a.FleetAnswered(text=str(error), refused=True)
         number = effect.number if isinstance(effect, (e.StartDraft, e.ReadAnswer, e.BeginPlan)) else None
         failed = self._failure(error, _PLACES.get(type(effect)), number)
-        asking = isinstance(effect, (e.AskForChange, e.AskForRepair))
+        asking = isinstance(effect, (e.AskForChange, e.AskForRepair, r.AskForNext))
         return a.Failed(
             message=failed.message,
             place=failed.place,
@@ -139,6 +142,9 @@ _PLACES: dict[type[Effect], Step] = {
     e.ReviseRun: Step.RUN,
     e.Steer: Step.RUN,
     e.ReadResults: Step.RESULTS,
+    r.KeepFile: Step.RESULTS,
+    r.AskForNext: Step.RESULTS,
+    r.WriteNextPrompt: Step.RESULTS,
     e.ReadHistory: Step.HISTORY,
     e.Enlist: Step.WORKERS,
     e.Dismissed: Step.WORKERS,

@@ -29,6 +29,7 @@ PARTS = (
     "run",
     "approval",
     "fleet",
+    "results",
     "view",
 )
 """The parts of the module in the order in which they are joined: a front end takes one, and there is no build step."""

@@ -72,6 +72,8 @@ class ResultItem:
     state: str
     key: str
     bundles: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
+    files: tuple[tuple[str, int], ...] = field(default=(), compare=False)
+    """Path and size in bytes of what the code left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,8 @@ class Change:
     run_id: str = ""
     reruns: tuple[str, ...] = ()
     """Titles of what runs again once it is taken."""
+    follows: bool = False
+    """Whether it is more work over the run's results, to be reviewed before the run goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from nadg_kernel.panel import (  # noqa: F401 - they register the rules
     rules_command,
     rules_flow,
     rules_lists,
+    rules_results,
     rules_review,
     rules_run,
     rules_trial,

@@ -8,6 +8,7 @@ from nadg_kernel.errors import EditError, PlanError
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
 from nadg_kernel.panel.records import Step
+from nadg_kernel.panel.rules_results import followed
 from nadg_kernel.panel.rules_review import edited
 from nadg_kernel.panel.state import Next, PanelState, answers_of, first_problem, plan_of, quiet, rule, saved, with_plan
 
@@ -73,6 +74,8 @@ def _(action: a.TakeChange, state: PanelState) -> Next:
     if change is None or action.digest != change.plan.digest:
         message = "this proposal is gone: ask again"
         raise PlanError(message)
+    if change.follows:
+        return followed(state, change)
     if change.run_id:
         return _mended(state, change.run_id)
     plan = plan_of(state)
@@ -87,7 +90,7 @@ def _(action: a.TakeChange, state: PanelState) -> Next:
 
 @rule.register
 def _(_action: a.LeaveChange, state: PanelState) -> Next:
-    return replace(state, change=None, asking="", ask_number=state.ask_number + 1, prompt=""), ()
+    return replace(state, change=None, asking="", ask_number=state.ask_number + 1, prompt="", next_prompt=""), ()
 
 
 @rule.register

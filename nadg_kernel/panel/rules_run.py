@@ -30,6 +30,7 @@ def _(action: a.Control, state: PanelState) -> Next:
 @rule.register
 def _(action: a.Started, state: PanelState) -> Next:
     after = replace(state, starting=False, run=action.snapshot, run_plan=action.plan, step=Step.RUN, results=())
+    after = replace(after, kept=("", False), next_prompt="")
     return replace(quiet(after, Step.RUN), selected=next(iter(action.plan.ids), None)), (e.FindRuns(),)
 
 
@@ -72,7 +73,9 @@ def _(action: a.GoOn, state: PanelState) -> Next:
         message = "the plan has changed since you looked: read it again, then approve"
         raise PlanError(message)
     approved = plan.approve()
-    after = replace(with_plan(state, approved), run_plan=approved, step=Step.RUN, burst="", results=())
+    after = replace(
+        with_plan(state, approved), run_plan=approved, step=Step.RUN, burst="", results=(), kept=("", False)
+    )
     return quiet(after, Step.RUN), (*saved(after), e.ReviseRun(run_id=state.run.run_id, plan=approved))
 
 

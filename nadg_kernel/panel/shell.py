@@ -13,6 +13,7 @@ from nadg_kernel.panel.history_page import HistoryPage
 from nadg_kernel.panel.offer_view import offers_json
 from nadg_kernel.panel.plan_view import PlanView
 from nadg_kernel.panel.records import ResultItem, Step
+from nadg_kernel.panel.result_actions import KeepFile
 from nadg_kernel.panel.view import live_json, plan_json, same_plan
 from nadg_kernel.panel.widgets import box, button, html, line, mark, put
 
@@ -32,7 +33,9 @@ STEPS = {
 }
 
 
-_IN_VIEW = {Step.REVIEW, Step.RUN, Step.WORKERS}
+SHOWN_FILES = 20
+"""Files of one result that get a button."""
+_IN_VIEW = {Step.REVIEW, Step.RUN, Step.RESULTS, Step.WORKERS}
 """Pages that the plan view draws, with their messages."""
 
 
@@ -67,17 +70,18 @@ class Shell:
         self._no_results = html("nadg-hint")
         plan = box([self.view], "nadg-page", "nadg-flush")
         self._pages = {
-            Step.COMMAND: self._command.box,
-            Step.REVIEW: plan,
-            Step.RUN: plan,
-            Step.RESULTS: box([self._messages[Step.RESULTS], self._no_results, self._results], "nadg-page"),
-            Step.WORKERS: plan,
-            Step.HISTORY: self._history.box,
+            Step.COMMAND: (self._command.box,),
+            Step.REVIEW: (plan,),
+            Step.RUN: (plan,),
+            Step.RESULTS: (plan, box([self._no_results, self._results], "nadg-page")),
+            Step.WORKERS: (plan,),
+            Step.HISTORY: (self._history.box,),
         }
+        self._parts = tuple(dict.fromkeys(part for parts in self._pages.values() for part in parts))
         steps = line(list(self._steps.values()), "nadg-steps")
         self.children = (
             line([self._status, steps], "nadg-strip"),
-            *dict.fromkeys(self._pages.values()),
+            *self._parts,
         )
 
     def show(self, state: PanelState, answers: list[dict[str, Any]]) -> None:
@@ -108,8 +112,8 @@ class Shell:
     def _show_frame(self, state: PanelState) -> None:
         put(self._status, value=pages.status_html(state, state.planner or self._planner, self._store))
         shown = self._pages[state.step]
-        for page in dict.fromkeys(self._pages.values()):
-            page.layout.display = None if page is shown else "none"
+        for part in self._parts:
+            part.layout.display = None if part in shown else "none"
         for step, pressed in self._steps.items():
             mark(pressed, "nadg-now", on=step is state.step)
             needs = {Step.REVIEW: state.plan, Step.RUN: state.run, Step.RESULTS: state.run}
@@ -126,20 +130,26 @@ class Shell:
             key = f"{run} {item.key}"
             known = self._result_boxes.get(item.subtask)
             if known is None or known[0] != key:
-                self._result_boxes[item.subtask] = known = (key, _result(item, number))
+                self._result_boxes[item.subtask] = known = (key, self._result(item, number))
             boxes.append(known[1])
         if self._results.children != tuple(boxes):
             self._results.children = tuple(boxes)
         hint = "" if boxes else "No subtask has ended yet. Results appear here one by one."
         put(self._no_results, value=f"<span class='nadg-dim'>{hint}</span>" if hint else "")
 
+    def _result(self, item: ResultItem, number: int) -> w.VBox:
+        """One result as the notebook itself would render it: safe bundles in an Output widget, and its files."""
+        outputs = tuple(
+            {"output_type": "display_data", "data": dict(bundle), "metadata": {}} for bundle in item.bundles
+        )
+        head = html("nadg-rhead", pages.result_head_html(item, number))
+        body = w.Output(outputs=outputs) if outputs else html("nadg-nothing", pages.NOTHING)
+        files = [self._file(item.subtask, place, *file) for place, file in enumerate(item.files[:SHOWN_FILES])]
+        return box([head, body, *([line(files, "nadg-line-box")] if files else [])], "nadg-result")
+
+    def _file(self, subtask: str, place: int, path: str, size: int) -> w.Button:
+        keep = KeepFile(what="file", subtask=subtask, number=place)
+        return button(f"Save {path} ({size:,} bytes)", "nadg-act2", lambda: self._send(keep))
+
     def _go(self, step: Step) -> Callable[[], None]:
         return lambda: self._send(a.GoTo(step=step))
-
-
-def _result(item: ResultItem, number: int) -> w.VBox:
-    """One result as the notebook itself would render it: safe bundles in an Output widget."""
-    outputs = tuple({"output_type": "display_data", "data": dict(bundle), "metadata": {}} for bundle in item.bundles)
-    head = html("nadg-rhead", pages.result_head_html(item, number))
-    body = w.Output(outputs=outputs) if outputs else html("nadg-nothing", pages.NOTHING)
-    return box([head, body], "nadg-result")

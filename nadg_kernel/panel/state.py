@@ -88,6 +88,10 @@ class PanelState:
     """Digest of the plan that was estimated, its time in words, its tokens in words."""
     prompt_changes: bool = False
     """Whether the prompt is for changes to the plan, not for a draft."""
+    kept: tuple[str, bool] = ("", False)
+    """Where a file of the run was written last, in words, and whether that was refused."""
+    next_prompt: str = ""
+    """The text for a chat that is asked what comes next."""
     fleet_note: tuple[str, bool] = ("", False)
     """What came of the last request about workers, and whether it was refused."""
     fleet_busy: bool = False

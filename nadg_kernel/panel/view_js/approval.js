@@ -5,8 +5,8 @@ function drawApproval(ui) {
   if (!approval) return [];
   const all = [...problems, ...subtasks.flatMap((item) => item.problems)].filter((problem) => problem.blocks);
   const go = button(ui.live.starting ? "Starting…" : "Approve and run", () => ui.link.send("approve", { digest: approval.digest }), { class: "nadg-btn nadg-primary nadg-approve", disabled: !approval.can, "aria-describedby": `${ui.uid}-why` });
-  const { goes_on: again, estimate } = ui.offers;
-  const on = again.length ? button(again.length === 1 ? `Approve and rerun ${cut(again[0], 30)}` : `Approve and rerun ${again.length}`, () => ui.link.send("go_on", { digest: approval.digest }), { class: "nadg-btn nadg-primary nadg-goon", disabled: approval.blocking > 0, title: `Go on with the run: runs again are ${again.join(", ")}; the rest keeps its results` }) : null;
+  const { goes_on: again, goes_how: how, estimate } = ui.offers;
+  const on = again.length ? button(again.length === 1 ? `Approve and ${how} ${cut(again[0], 30)}` : `Approve and ${how} ${again.length}`, () => ui.link.send("go_on", { digest: approval.digest }), { class: "nadg-btn nadg-primary nadg-goon", disabled: approval.blocking > 0, title: `Go on with the run: what runs is ${again.join(", ")}; the rest keeps its results` }) : null;
   if (on) { go.classList.remove("nadg-primary"); if (approval.can) go.textContent = "Approve as a new run"; }
   const { trial } = ui.live;
   const rehearse = button(`Rehearse on ${ui.offers.rows} rows`, () => ui.openRehearsal(), { disabled: approval.blocking > 0 || Boolean(trial && (trial.trying || !trial.over)), "data-trial": "rehearse" });

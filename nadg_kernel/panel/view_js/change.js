@@ -75,13 +75,15 @@ function copyText(box, label) {
 function drawChange(ui, page) {
   const { asking, change } = ui.offers;
   if (asking) return h("div", { class: "nadg-proposal", role: "status" }, h("div", { class: "nadg-head" }, h("span", { class: "nadg-grow" }, `Asking the planner for ${asking}…`), button("Stop waiting", () => ui.link.send("leave"), { class: "nadg-btn nadg-ghost" })));
-  if (!change || Boolean(change.run) !== (page === "run")) return null;
-  const fix = Boolean(change.run);
-  const take = button(fix ? `Approve fix and rerun ${change.reruns.length === 1 ? change.reruns[0] : `${change.reruns.length} subtasks`}` : "Take the changes", () => ui.link.send("take", { digest: change.digest }), { class: "nadg-btn nadg-primary", disabled: !change.can, "data-change": "take" });
-  return h("div", { class: "nadg-proposal", role: "region", "aria-label": fix ? "Proposed fix" : "Proposed changes" },
-    h("div", { class: "nadg-head" }, h("b", { class: "nadg-grow" }, fix ? "Proposed fix" : "Proposed changes"), h("span", { class: "nadg-dim" }, change.summary), button("Discard", () => ui.link.send("leave"), { class: "nadg-btn nadg-ghost" }), take),
+  if (!change || change.page !== page) return null;
+  const fix = page === "run", next = page === "results";
+  const name = fix ? "Proposed fix" : next ? "Proposed next steps" : "Proposed changes";
+  const take = button(next ? "Apply and review" : fix ? `Approve fix and rerun ${change.reruns.length === 1 ? change.reruns[0] : `${change.reruns.length} subtasks`}` : "Take the changes", () => ui.link.send("take", { digest: change.digest }), { class: "nadg-btn nadg-primary", disabled: !change.can, "data-change": "take" });
+  return h("div", { class: "nadg-proposal", role: "region", "aria-label": name },
+    h("div", { class: "nadg-head" }, h("b", { class: "nadg-grow" }, name), h("span", { class: "nadg-dim" }, change.summary), button("Discard", () => ui.link.send("leave"), { class: "nadg-btn nadg-ghost" }), take),
     change.why ? h("p", {}, change.why) : null, change.hindrance ? h("p", { class: "nadg-badtext" }, change.hindrance) : null,
     fix && change.reruns.length > 1 ? h("p", { class: "nadg-dim" }, `Runs again: ${change.reruns.join(", ")}. The rest keeps its results.`) : null,
+    next && change.can ? h("p", { class: "nadg-dim" }, "Nothing runs yet: it goes into the plan, which you approve. What is there keeps its results.") : null,
     change.notes.map((note) => h("p", { class: "nadg-dim" }, note)),
     change.parts.map((part) => h("div", { class: "nadg-part" }, h("div", {}, h("b", {}, part.title), " ", chip(part.what, part.what === "dropped" ? "bad" : "edit")), part.fields.map((text) => h("div", { class: "nadg-dim" }, text)),
       part.diff.length ? h("div", { class: "nadg-code nadg-diff", tabindex: 0, role: "region", "aria-label": `Difference in ${part.title}` }, diffLines(nearby(part.diff))) : null)),

@@ -25,11 +25,12 @@ class View {
     this.head = h("div");
     this.questions = new Questions(this);
     this.fleet = new Fleet(this);
+    this.next = new Next(this);
     this.top.append(this.head, this.questions.node);
     this.notice = h("div", { class: "nadg-notice", role: "alert" });
     this.health = h("div", { class: "nadg-health", role: "status" });
     this.main = h("div", { class: "nadg-main" }, h("div", { class: "nadg-left" }, this.graph, this.search.node, this.list, this.tools, this.form), this.side);
-    this.root = h("section", { class: "nadg-view", "aria-label": "Plan", "data-lm-suppress-shortcuts": "true" }, this.health, this.notice, this.fleet.node, this.top, this.proposal, this.main, this.rehearsal, this.foot);
+    this.root = h("section", { class: "nadg-view", "aria-label": "Plan", "data-lm-suppress-shortcuts": "true" }, this.health, this.notice, this.fleet.node, this.next.node, this.top, this.proposal, this.main, this.rehearsal, this.foot);
     el.append(this.root);
     this.link = new Link(model, (what, answer) => this.answered(what, answer), (health) => this.showHealth(health));
     this.list.addEventListener("scroll", () => drawList(this));
@@ -94,8 +95,10 @@ class View {
   // Both widgets' states arrive in one message, in no order that could be counted on: draw with what is there.
   drawOffers() {
     this.root.classList.toggle("nadg-fleetpage", Boolean(this.offers.fleet));
+    this.root.classList.toggle("nadg-nextpage", Boolean(this.offers.results));
     this.fleet.show(this.offers.fleet);
-    if (this.offers.fleet || !this.plan.subtasks) return;
+    this.next.show(this.offers.results);
+    if (this.offers.fleet || this.offers.results || !this.plan.subtasks) return;
     this.showPrompt?.();
     const review = this.plan.page === "review";
     const focused = this.proposal.contains(document.activeElement), at = this.proposal.querySelector(".nadg-whole")?.scrollTop ?? 0;
