@@ -13,7 +13,7 @@ from nadg_kernel.panel.records import PlannerItem
 from nadg_kernel.planners.registry import planner_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nadg_kernel.grid import Grid
     from nadg_kernel.panel.actions import Action
@@ -25,7 +25,6 @@ READ_RUNS = 100
 _WORDS = {
     "recipes": "on this machine, nothing is sent",
     "chat": "any chat, by copy and paste",
-    "gemini": "a model over the network",
 }
 
 
@@ -42,13 +41,16 @@ class Commands:
 
     def planners(self, _effect: e.FindPlanners) -> Action:
         """The grid's own planner, those of the package that can be asked here, and those of other packages."""
-        own = self._grid.planner_name
-        keyed = self._grid.settings.gemini_api_key is not None
+        own, settings = self._grid.planner_name, self._grid.settings
+        keyed, words = (
+            settings.gemini_api_key is not None,
+            {**_WORDS, "gemini": f"{settings.gemini_model}, a model over the network"},
+        )
         names = [name for name in planner_names() if name != own and (name != "gemini" or keyed)]
-        first = _item("", own, revises=hasattr(self._grid.planner, "revise"))
+        first = _item("", own, words, revises=hasattr(self._grid.planner, "revise"))
         # Whether another package's planner can change plans is known when it is asked, and not before it is made.
         return a.PlannersFound(
-            items=(first, *(_item(name, name, revises=name not in {"recipes", "chat"}) for name in names))
+            items=(first, *(_item(name, name, words, revises=name not in {"recipes", "chat"}) for name in names))
         )
 
     def commands(self, _effect: e.FindCommands) -> Action:
@@ -66,6 +68,6 @@ class Commands:
         return a.Drafted(number=effect.number, plan=self._grid.check(plan, dict(attached)))
 
 
-def _item(key: str, name: str, *, revises: bool) -> PlannerItem:
-    text = f"{name}: {_WORDS.get(name, 'from another package or your own')}"
+def _item(key: str, name: str, words: Mapping[str, str], *, revises: bool) -> PlannerItem:
+    text = f"{name}: {words.get(name, 'from another package or your own')}"
     return PlannerItem(name=key, text=text, copies=name == "chat", sends=name != "recipes", revises=revises)

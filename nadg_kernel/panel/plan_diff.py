@@ -9,6 +9,8 @@ from nadg_kernel.model import Plan
 from nadg_kernel.panel.approval import count_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nadg_kernel.model import Subtask
 
 SHOWN_LINES = 800
@@ -40,27 +42,26 @@ def _diff(draft: tuple[Subtask, ...], now: tuple[Subtask, ...]) -> dict[str, Any
     return {"summary": summary, "lines": lines[:SHOWN_LINES], "more": max(0, len(lines) - SHOWN_LINES)}
 
 
-def _grouped(text: str, names: dict[str, str]) -> list[list[str]]:
+def _grouped(text: str, names: Mapping[str, str]) -> list[list[str]]:
+    """The lines of a unified diff under the subtasks that they belong to; of fields only those that differ."""
     out: list[list[str]] = []
-    group = ""
+    group, gap, code = "", False, False
     for line in text.splitlines()[2:]:
         mark, body = line[:1].strip(), line[1:]
         if line.startswith("@@"):
-            out.append(["…", ""])
+            gap = True
             continue
-        if body.startswith("order: "):
+        head = body.startswith("[") and body.endswith("]")
+        name, _, rest = (body[1:-1], "", "") if head else body.partition(" ")
+        if body.startswith("order: ") or not (mark or rest.startswith(("code| ", "prompt| "))):
             continue
-        name, _, rest = body.partition(" ")
-        if body.startswith("[") and body.endswith("]"):
-            name, rest = body[1:-1], ""
         if name != group:
-            group = name
-            out += [["#", names.get(name, name)]]
+            out.append(["#", names.get(name, name)])
+            group, gap, code = name, False, False
         if rest:
+            was, code = code, rest.startswith(("code| ", "prompt| "))
+            if gap and was and code:
+                out.append(["\N{HORIZONTAL ELLIPSIS}", ""])
+            gap = False
             out.append([mark, rest.removeprefix("code| ").removeprefix("prompt| ")])
-    return [pair for at, pair in enumerate(out) if not (pair[0] == "…" and _at_an_edge(out, at))]
-
-
-def _at_an_edge(lines: list[list[str]], at: int) -> bool:
-    """Whether a gap stands beside a heading, where it says nothing."""
-    return at in {0, len(lines) - 1} or lines[at + 1][0] == "#"
+    return out

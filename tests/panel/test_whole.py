@@ -35,6 +35,24 @@ def test_the_difference_is_told_by_subtask_in_words_and_lines():
     assert not [text for _, text in diff["lines"] if text.startswith("order")]
 
 
+def test_of_code_the_lines_around_are_told_too_and_what_is_left_out_is_marked():
+    code = "".join(f"x{n} = {n}\n" for n in range(20))
+    plan = plan_of(replace(SCORE, code=code))
+    changed = plan.edit("score", code=code.replace("x2 = 2\n", "").replace("x15 = 15", "y = 15"), timeout_s=9)
+    lines = plan_diff(changed)["lines"]
+    assert lines[:6] == [
+        ["#", "Score"],
+        ["", "x0 = 0"],
+        ["", "x1 = 1"],
+        ["-", "x2 = 2"],
+        ["", "x3 = 3"],
+        ["", "x4 = 4"],
+    ]
+    assert lines[6:10] == [["\N{HORIZONTAL ELLIPSIS}", ""], ["", "x13 = 13"], ["", "x14 = 14"], ["-", "x15 = 15"]]
+    assert [mark for mark, text in lines if text.startswith("limits")] == ["-", "+"]
+    assert not [text for mark, text in lines if not mark and text.startswith("inputs")]
+
+
 def test_another_order_alone_is_told_and_no_difference_too():
     plan = plan_of(SCORE, REPORT)
     assert plan_diff(plan) == {"summary": "Nothing differs from the draft", "lines": [], "more": 0}
