@@ -141,16 +141,19 @@ class ForkServer:
             return recorder.finish(*lost(str(error)), layers=())
         running = Running(job, process, recorder)
         self._running[job.attempt_id] = running
+        slot = pool.slot(process)
         try:
-            slot = pool.slot(process)
             laid = await asyncio.to_thread(slot.lay, dict(job.files)) if job.files else {}
             await running.drive(self._message(job), list(job.blobs.values()), pool.reap)
             harvest = await self._harvest(slot.work, laid, sink, running)
             return await self._judge(running, harvest)
         finally:
             del self._running[job.attempt_id]
-            process.kill()
-            await pool.release(process)
+            if running.over and not slot.used():
+                pool.run_in_background(pool.release(process))
+            else:
+                process.kill()
+                await pool.release(process)
 
     def cancel(self, attempt_id: str) -> bool:
         """Kill a running job. False if no such job runs."""

@@ -105,15 +105,17 @@ class Pool:
 
     async def release(self, process: Process) -> None:
         """Wait until a process is dead, empty its folders, give its slot on."""
-        await process.gone()
-        with contextlib.suppress(ChildProcessError):  # it comes to the worker when the zygote died before it
-            os.waitpid(process.pid, os.WNOHANG)  # noqa: ASYNC222 - does not wait
-        slot = self.slot(process)
-        if slot.used():
-            await asyncio.to_thread(slot.clear)
-        if self._link is not None:
-            await self._link.forget(process)
-        process.close()
+        try:
+            await process.gone()
+            with contextlib.suppress(ChildProcessError):  # it comes to the worker when the zygote died before it
+                os.waitpid(process.pid, os.WNOHANG)  # noqa: ASYNC222 - does not wait
+            slot = self.slot(process)
+            if slot.used():
+                await asyncio.to_thread(slot.clear)
+            if self._link is not None:
+                await self._link.forget(process)
+        finally:
+            process.close()
         self._give(process.slot)
         self._refill_soon()
 

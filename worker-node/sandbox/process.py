@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1 << 18
 _FDS_PER_MESSAGE = 32
+_STAT_BYTES = 1024
+_FLAGS, _THREADS = 6, 17
+"""Places in /proc/PID/stat, counted after the name."""
+_PF_EXITING = 0x4
 
 
 class Process:
@@ -51,6 +55,22 @@ class Process:
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         return bool(poll.poll(0))
+
+    @property
+    def exiting(self) -> bool:
+        """Whether it is past its last instruction, though the system still takes its memory back.
+
+        Valid until it was waited for, since only then its number may go to another process.
+        """
+        try:
+            stat = os.open(f"/proc/{self.pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fields = os.read(stat, _STAT_BYTES).rpartition(b")")[2].split()
+            finally:
+                os.close(stat)
+        except OSError:
+            return False
+        return len(fields) > _THREADS and bool(int(fields[_FLAGS]) & _PF_EXITING) and fields[_THREADS] == b"1"
 
     async def gone(self) -> None:
         """Return when it has ended."""

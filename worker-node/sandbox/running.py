@@ -22,6 +22,7 @@ TICK_S = 0.05
 """How often output is passed on while a task runs."""
 _END_GRACE_S = 0.25
 """A task that said its end is dead by then, or it is killed."""
+_LOOK_AGAIN_S = 0.0002
 _TREE_GRACE_S = 2.0
 _DRAIN_BYTES = 1 << 20
 """Read from a pipe in one go; what the task writes past its limit is read at this much per tick, and dropped."""
@@ -35,6 +36,8 @@ class Running:
         self.process = process
         self.recorder = recorder
         self.verdict: Verdict | None = None
+        self.over = False
+        """It ended by itself and runs no more, though its process may not be gone yet."""
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
         self._eof = self._loop.create_future()
@@ -58,7 +61,7 @@ class Running:
                 await process.gone()
                 await reap(process)
             await self._eof
-            if not process.dead:
+            if not self.over and not process.dead:
                 self._later(_END_GRACE_S, self._channel_closed)
                 await process.gone()
             self._drain()
@@ -68,7 +71,7 @@ class Running:
             loop.remove_reader(process.channel)
             for name in self._flowing:
                 loop.remove_reader(self._pipes[name])
-            if not process.dead:
+            if not self.over and not process.dead:
                 process.kill()
                 process.kill_hard()
 
@@ -99,8 +102,8 @@ class Running:
         except (BrokenPipeError, ConnectionResetError):
             return  # it died before it read its task: its exit says why
 
-    def _later(self, seconds: float, call: object) -> None:
-        self._timers.append(self._loop.call_later(seconds, call))  # type: ignore[arg-type]
+    def _later(self, seconds: float, call: Callable[..., object], *arguments: object) -> None:
+        self._timers.append(self._loop.call_later(seconds, call, *arguments))
 
     def _time_out(self) -> None:
         self.stop(timed_out(self.job))
@@ -125,6 +128,17 @@ class Running:
             return
         if self.recorder.end is not None:
             self._later(_END_GRACE_S, self.process.kill)
+            self._look_for_end(_LOOK_AGAIN_S)
+
+    def _look_for_end(self, pause_s: float) -> None:
+        """Taking back its memory can last longer than a small task; nobody needs to wait for that."""
+        if self._eof.done() or self.process.tree:
+            return
+        if self.process.exiting:
+            self.over = True
+            self._eof.set_result(None)
+        else:
+            self._later(pause_s, self._look_for_end, 2 * pause_s)
 
     def _tick(self) -> None:
         """From the first tick on, output is passed on as it comes; tasks that are shorter never get that far."""

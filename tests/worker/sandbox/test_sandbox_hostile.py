@@ -44,6 +44,10 @@ FRAME(14, json.dumps({'ok': True, 'result': ref}).encode())
 """,
         "without its bytes",
     ),
+    "a large value without its hash": (
+        "FRAME(14, json.dumps({'ok': True, 'result': {'format': 'json', 'value': 'x' * 100_000}}).encode())",
+        "without its hash",
+    ),
     "bytes under a wrong hash": ("FRAME(12, b'a' * 64 + b'x')", "hash"),
     "bytes under no hash": ("FRAME(12, b'\\xff')", "hash"),
     "a display that is no bundle": ('FRAME(11, b\'{"format": "json", "value": 1}\')', "MIME"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import signal
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from sandbox import cleanup, identity, seccomp, syscalls, view
 from sandbox.forkserver import ForkServer
+from sandbox.process import Process
 
 module_loop = pytest.mark.asyncio(loop_scope="module")
 HEADERS = {
@@ -130,6 +133,21 @@ def test_a_folder_that_others_cannot_enter_is_found(tmp_path):
     assert blocked is not None
     assert view.covered([home / "python"]) == {blocked: [home / "python"]}
     assert identity.enterable(Path("/usr/lib")) is None
+
+
+def test_only_what_runs_no_more_is_exiting():
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    null = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+    process = Process(pid=child.pid, slot=0, tree=False, fds=(*null, os.pidfd_open(child.pid)))
+    try:
+        assert not process.exiting
+        child.stdin.close()
+        assert select.select([process.pidfd], [], [], 20)[0]
+        assert process.exiting
+    finally:
+        child.wait()
+        process.close()
 
 
 def fds(pid: int) -> int:
