@@ -28,6 +28,8 @@ WORKER = Path(__file__).resolve().parents[1] / "worker-node"
 CODE = "result = 1 + 1"
 IN_FLIGHT = 8
 LATENCY_BAR, DASK_BAR, SPAWN_BAR = 1.0, 1.1, 40.0
+HEALTH_BAR_MS = 50.0
+BURN = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: sum(range(1000))"
 
 FORKS = """
 import gc, os, sys, time
@@ -65,27 +67,42 @@ class Sizes:
     per_round: int = 40
     together: int = 600
     spawns: int = 8
+    burn_s: float = 4.0
 
 
-QUICK = Sizes(rounds=2, per_round=10, together=80, spawns=2)
+QUICK = Sizes(rounds=2, per_round=10, together=80, spawns=2, burn_s=0.5)
 
 
 class Client:
     """One kept-alive connection; as thin as can be, so that the server is what is measured."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-        self._reader, self._writer = reader, writer
-        body = json.dumps({"task": CODE}).encode()
-        head = f"POST /execute HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-        self._request = head.encode() + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        self._reader, self._writer, self._port = reader, writer, port
+        self._request = self._attempt(CODE)
+
+    def _attempt(self, code: str) -> bytes:
+        body = json.dumps({"task": code}).encode()
+        head = f"POST /execute HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Type: application/json\r\n"
+        return head.encode() + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
     async def execute(self) -> None:
         """One attempt, from request to answer."""
-        self._writer.write(self._request)
+        await self._send(self._request, "completed")
+
+    async def burn(self, seconds: float) -> None:
+        """An attempt that computes for so long."""
+        await self._send(self._attempt(BURN.format(seconds=seconds)), "completed")
+
+    async def health(self) -> None:
+        """Whether the worker answers."""
+        await self._send(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n\r\n".encode(), "ok")
+
+    async def _send(self, request: bytes, status: str) -> None:
+        self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         body = await self._reader.readexactly(length)
-        assert json.loads(body)["status"] == "completed", body
+        assert json.loads(body)["status"] == status, body
 
     def close(self) -> None:
         """Hang up."""
@@ -158,6 +175,20 @@ async def rate(clients: list[Client], count: int) -> float:
     return count / (time.perf_counter() - begun)
 
 
+async def health_under_load(clients: list[Client], port: int, seconds: float) -> list[float]:
+    """Seconds of each /health while every client's attempt computes."""
+    asking = Client(*await asyncio.open_connection("127.0.0.1", port), port)
+    burning = asyncio.gather(*(client.burn(seconds) for client in clients))
+    spent: list[float] = []
+    await asyncio.sleep(seconds / 8)  # all have started
+    end = time.perf_counter() + 0.75 * seconds
+    while time.perf_counter() < end:
+        spent += await timed(asking.health, 1, pause_s=0.005)
+    await burning
+    asking.close()
+    return spent
+
+
 def nothing(number: int) -> int:
     """The same work, for the engines that take functions."""
     return number + 1
@@ -215,6 +246,7 @@ class Found:
     isolated: float
     paused: float
     together: float
+    health: list[float]
     dask: float | None
     pool: float
     spawn: float
@@ -243,6 +275,7 @@ async def measure(ports: tuple[int, int], sizes: Sizes) -> Found:
                 isolated += await timed(clients[0].execute, sizes.per_round)
             paused = await timed(clients[0].execute, sizes.per_round, pause_s=0.01)
         together = await rate(clients, sizes.together)
+        health = await health_under_load(clients, worker_port, sizes.burn_s)
         for client in (*clients, simple):
             client.close()
     return Found(
@@ -251,6 +284,7 @@ async def measure(ports: tuple[int, int], sizes: Sizes) -> Found:
         isolated=statistics.median(isolated) * 1000,
         paused=statistics.median(paused) * 1000,
         together=together,
+        health=sorted(seconds * 1000 for seconds in health),
         dask=await dask_rate(sizes.together),
         pool=await asyncio.to_thread(pool_rate, sizes.together),
         spawn=await asyncio.to_thread(spawn_rate, sizes.spawns),
@@ -301,6 +335,11 @@ def rows(quick: bool) -> list[Row]:  # noqa: FBT001 - the common interface
         Row(
             what=f"worker, {many}", measured=found.together, unit="/s", bar=at_least(SPAWN_BAR, TIMES),
             ratio=found.together / found.spawn, note="over python -c", why_not=why_not,
+        ),
+        Row(
+            what=f"/health while {IN_FLIGHT} attempts compute, p99", unit="ms",
+            measured=found.health[len(found.health) * 99 // 100],
+            bar=at_most(HEALTH_BAR_MS, "ms"), note=f"p50 {found.health[len(found.health) // 2]:.3g} ms",
         ),
         Row(what=f"dask.distributed, 2 workers, {many}, not isolated", measured=found.dask, unit="/s"),
         Row(what="ProcessPoolExecutor, 2 processes, not isolated", measured=found.pool, unit="/s"),
