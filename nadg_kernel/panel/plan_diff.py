@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,7 @@ def _diff(draft: tuple[Subtask, ...], now: tuple[Subtask, ...]) -> dict[str, Any
     old, new = (
         Plan(command="", subtasks=tuple(item for item in items if item.id in touched)) for items in (draft, now)
     )
-    names = {name: item.name for name, item in (*before.items(), *after.items())}
-    lines = _grouped(new.diff(old), names)
+    lines = _grouped(new.diff(old), before, after)
     kept = [[name for name in ids if name in before and name in after] for ids in (before, after)]
     parts = [
         (len(touched & before.keys() & after.keys()), "changed"),
@@ -42,11 +42,11 @@ def _diff(draft: tuple[Subtask, ...], now: tuple[Subtask, ...]) -> dict[str, Any
     return {"summary": summary, "lines": lines[:SHOWN_LINES], "more": max(0, len(lines) - SHOWN_LINES)}
 
 
-def _grouped(text: str, names: Mapping[str, str]) -> list[list[str]]:
+def _grouped(text: str, before: Mapping[str, Subtask], after: Mapping[str, Subtask]) -> list[list[str]]:
     """The lines of a unified diff under the subtasks that they belong to; of fields only those that differ."""
     out: list[list[str]] = []
     group, gap, code = "", False, False
-    for line in text.splitlines()[2:]:
+    for line in text.split("\n")[2:]:  # splitlines would also divide a title that holds other kinds of breaks
         mark, body = line[:1].strip(), line[1:]
         if line.startswith("@@"):
             gap = True
@@ -56,12 +56,27 @@ def _grouped(text: str, names: Mapping[str, str]) -> list[list[str]]:
         if body.startswith("order: ") or not (mark or rest.startswith(("code| ", "prompt| "))):
             continue
         if name != group:
-            out.append(["#", names.get(name, name)])
+            out.append(["#", (after.get(name) or before[name]).name])
             group, gap, code = name, False, False
         if rest:
             was, code = code, rest.startswith(("code| ", "prompt| "))
             if gap and was and code:
                 out.append(["\N{HORIZONTAL ELLIPSIS}", ""])
             gap = False
-            out.append([mark, rest.removeprefix("code| ").removeprefix("prompt| ")])
+            if code:
+                out.append([mark, rest.partition("| ")[2]])
+            else:
+                out.append([mark, _terse(rest, mark, before.get(name), after.get(name))])
     return out
+
+
+def _terse(text: str, mark: str, old: Subtask | None, new: Subtask | None) -> str:
+    """A field's line; of limits, permissions and a map that both have, only the parts that differ."""
+    name = text.partition(": ")[0]
+    if old is None or new is None:
+        return text
+    was, now = old.to_json().get(name), new.to_json().get(name)
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return text
+    told, other = (was, now) if mark == "-" else (now, was)
+    return f"{name}: " + ", ".join(f"{key} {json.dumps(told[key])}" for key in told if told[key] != other.get(key))

@@ -142,3 +142,23 @@ def test_plans_that_nobody_named_are_listed_by_their_time_alone(tmp_path):
     assert texts["mine"].startswith("mine · ")
     assert "20250101" not in texts["20250101-101010-do-it"]
     assert texts["20250101-101010-do-it"].endswith("1 subtask · do it")
+
+
+def test_of_limits_and_permissions_only_what_differs_is_told():
+    plan = (
+        plan_of(SCORE).edit("score", timeout_s=9, network=True, code="result = {1: 2}\n").edit("score", title="{a: 1}")
+    )
+    lines = plan_diff(plan)["lines"]
+    assert ["-", "limits: timeout_s 60"] in lines
+    assert ["+", "limits: timeout_s 9"] in lines
+    assert ["+", "permissions: network true"] in lines
+    assert ["+", 'title: "{a: 1}"'] in lines
+
+
+def test_odd_breaks_and_lines_that_look_like_heads_do_no_harm():
+    plan = plan_of(SCORE).edit("score", title="a\u2028b [c]", code="order: int = 1\n[score]\n@@ -1 +1 @@\nx\x0bcy = 2")
+    lines = plan_diff(plan)["lines"]
+    assert [text for mark, text in lines if mark == "#"] == ["a\u2028b [c]"]
+    assert ["+", "order: int = 1"] in lines
+    assert ["+", "[score]"] in lines
+    assert ["+", "@@ -1 +1 @@"] in lines
