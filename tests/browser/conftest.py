@@ -24,7 +24,8 @@ grid = Grid()
 assert grid.wait_ready(2)
 print("2 workers")
 """
-PANEL = "grid.panel()"
+PANEL = "panel = grid.panel()\npanel"
+AGAIN = "panel"
 SLEEP = "import time\nbegan = time.time()\ntime.sleep(10)\nprint('slept', round(time.time() - began))"
 FAILED = pytest.StashKey[bool]()
 
@@ -71,7 +72,7 @@ def room(lab, browser):
     """A notebook with a grid, for all tests of a module that do not mind what the others did there."""
     context = browser.new_context(viewport=VIEW)
     room = Person(lab, _page(context))
-    room.open(lab.notebook(GRID, PANEL, SLEEP)).run_cell(0)
+    room.open(lab.notebook(GRID, PANEL, SLEEP, AGAIN)).run_cell(0)
     room.output(0).get_by_text("2 workers").wait_for()
     yield room
     context.close()
@@ -87,7 +88,7 @@ def desk(room, request):
         panel.get_by_text("2 of 2").wait_for()
         panel.locator(".nadg-step.nadg-now", has_text="Command").wait_for()
         yield room
-        room.page.locator(".nadg-view").evaluate("view => view.closest('.nadg-panel').remove()")
+        room.page.locator(".nadg-panel").evaluate_all("panels => panels.forEach(panel => panel.remove())")
 
 
 @contextmanager

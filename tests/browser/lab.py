@@ -67,7 +67,7 @@ class Lab:
         command = [
             self.python, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
             "--ServerApp.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
-            f"--ServerApp.root_dir={self.notebooks}",
+            f"--ServerApp.root_dir={self.notebooks}", "--LabApp.expose_app_in_browser=True",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]  # fmt: skip
         with self.log_path.open("wb") as log:
@@ -196,6 +196,12 @@ class Person:
         panel = self.page.locator(".nadg-panel").first
         panel.wait_for(timeout=60_000)
         return panel
+
+    def theme(self, name):
+        """Change the theme of this page, as the menu does."""
+        self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        light = "false" if "Dark" in name else "true"
+        self.page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
 
     def step(self, name):
         self.page.locator(".nadg-step", has_text=name).first.click()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nadg_kernel.cli.web import notebook
+from tests.browser.axe import barriers
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,7 @@ def test_from_a_command_to_its_review_without_the_network(address, browser):
     panel.locator("textarea").first.fill(COMMAND)
     panel.locator("textarea").first.press("Control+Enter")
     page.get_by_role("button", name="Approve").first.wait_for()
+    assert barriers(page) == []
     foreign = [url for url in asked if not url.startswith((address.partition("?")[0], "data:", "blob:"))]
     assert foreign == []
     assert trouble == []

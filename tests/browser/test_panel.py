@@ -7,9 +7,11 @@ import time
 
 import pytest
 
+from tests.browser.acts import COMMAND, approve, draft, kept_and_followed, reachable, select, type_code
+from tests.browser.axe import barriers
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-COMMAND = "Analyze customer sentiment from reviews, generate a summary report, and create data visualizations"
 OPEN = """\
 from nadg_kernel import Grid, sample_reviews
 reviews = sample_reviews()
@@ -18,37 +20,11 @@ grid.panel()
 """
 
 
-def draft(person, command=COMMAND):
-    """From the empty panel to the Review page."""
-    panel = person.panel()
-    panel.get_by_text("2 of 2").wait_for()
-    box = panel.locator(".nadg-command textarea")
-    box.click()
-    person.page.keyboard.type(command)
-    person.page.keyboard.press("Control+Enter")
-    panel.locator(".nadg-row").first.wait_for()
-    return panel
-
-
-def select(panel, number):
-    panel.locator(".nadg-row").nth(number).click()
-    panel.locator(f".nadg-row.nadg-on[aria-posinset='{number + 1}']").wait_for()
-
-
-def type_code(person, panel, text, at="Control+Home"):
-    panel.locator(".nadg-area").click()
-    person.page.keyboard.press(at)
-    person.page.keyboard.type(text)
-
-
-def approve(panel):
-    panel.locator(".nadg-approve:enabled").click()
-    panel.locator(".nadg-runline").wait_for()
-
-
 def test_from_a_command_to_chart_report_and_table(desk):
+    reachable(desk)
     panel = draft(desk)
     assert panel.locator(".nadg-row").count() == 3
+    reachable(desk)
     select(panel, 1)
     type_code(desk, panel, 'print("looked at by a person")\n')
     panel.get_by_text("edited by you").wait_for()
@@ -60,9 +36,11 @@ def test_from_a_command_to_chart_report_and_table(desk):
     row = panel.locator(".nadg-will tbody tr", has_text="Report for the board")
     row.get_by_text("90 s").wait_for()
     assert "any of 2 workers" in row.inner_text()
+    reachable(desk)
 
     approve(panel)
     panel.get_by_role("button", name="See results").wait_for(timeout=90_000)
+    reachable(desk)
     assert panel.locator(".nadg-row .nadg-chip", has_text="succeeded").count() == 3
     select(panel, 1)
     panel.locator(".nadg-log", has_text="looked at by a person").wait_for()
@@ -73,8 +51,15 @@ def test_from_a_command_to_chart_report_and_table(desk):
     report = panel.locator(".nadg-result", has_text="Report for the board")
     assert report.locator(".nadg-markdown h1, .nadg-markdown h2").count() >= 1
     assert "420" in report.inner_text()  # the number of reviews
+    reachable(desk)
+    desk.step("Workers")
+    panel.locator(".nadg-fleet tbody tr").nth(1).wait_for()
+    reachable(desk)
     desk.step("History")
-    panel.locator(".nadg-table td", has_text=COMMAND).wait_for()
+    panel.locator(".nadg-table td", has_text=COMMAND).first.wait_for()
+    panel.locator(".nadg-figures .js-plotly-plot").first.wait_for()
+    reachable(desk)
+    kept_and_followed(desk, panel)
 
 
 def test_a_notebook_with_nest_asyncio_and_twenty_quick_clicks(lab, person):
@@ -132,11 +117,13 @@ def test_a_cycle_and_a_syntax_error_made_in_the_editor(desk):
 
 SLOW = """\
 import time
-for step in range(80):
-    progress((step + 1) / 80)
+while time.time() < {until}:
+    progress(0.5)
     time.sleep(0.1)
 result = 'done at last'
 """
+LONG_S = 12
+"""Until when it is killed, at any speed of the machine; afterwards most of it has passed."""
 
 
 def test_a_killed_kernel_is_told_and_run_and_plan_go_on_from_disk(lab, person):
@@ -144,7 +131,7 @@ def test_a_killed_kernel_is_told_and_run_and_plan_go_on_from_disk(lab, person):
     panel = draft(person)
     panel.get_by_role("button", name="+ Add").click()
     panel.locator(".nadg-row.nadg-on", has_text="New subtask").wait_for()
-    panel.locator(".nadg-area").fill(SLOW)
+    panel.locator(".nadg-area").fill(SLOW.format(until=time.time() + LONG_S))
     panel.get_by_role("textbox", name="Title").fill("Slow one that survives")
     panel.locator(".nadg-row", has_text="Slow one").wait_for()
     panel.get_by_text("saved", exact=True).wait_for()
@@ -181,7 +168,16 @@ result = scored.groupby("month")["sentiment_score"].mean()
 """
 
 
-def test_a_failure_is_seen_in_a_trial_and_mended_in_the_run(desk):
+@pytest.fixture
+def dark(desk):
+    """The desk at night."""
+    desk.theme("JupyterLab Dark")
+    yield desk
+    desk.theme("JupyterLab Light")
+
+
+def test_a_failure_is_seen_in_the_dark_in_a_trial_and_mended_in_the_run(dark):
+    desk = dark
     panel = draft(desk)
     select(panel, 0)
     panel.get_by_role("button", name="+ Add").click()
@@ -198,20 +194,28 @@ def test_a_failure_is_seen_in_a_trial_and_mended_in_the_run(desk):
     box.get_by_role("button", name="Try it").click()
     panel.locator(".nadg-trialline", has_text="1 of 2 failed").wait_for()
     panel.locator(".nadg-trial .nadg-problem", has_text="KeyError at line 3: 'month'").wait_for()
+    reachable(desk)
     panel.get_by_role("button", name="Close").click()
 
     approve(panel)
     panel.locator(".nadg-row", has_text="By month").get_by_text("failed").wait_for()
     panel.locator(".nadg-row", has_text="By month").click()
-    run_id = panel.locator(".nadg-runid").inner_text()
+    run_id = panel.locator(".nadg-runid:visible").inner_text()
+    reachable(desk)
     panel.get_by_role("button", name="Edit", exact=True).click()
     panel.locator(".nadg-area").fill(BROKEN.replace('"month"', '"product"'))
     panel.get_by_role("button", name="Approve and rerun By month").click()
     panel.locator(".nadg-runline", has_text="succeeded").wait_for()
-    assert panel.locator(".nadg-runid").inner_text() == run_id
+    assert panel.locator(".nadg-runid:visible").inner_text() == run_id
     panel.locator(".nadg-row", has_text="Summary report").click()
     panel.locator(".nadg-output", has_text="Summary report").wait_for()
     assert "attempts" not in panel.locator(".nadg-kv").inner_text()  # only what changed ran again
+    for page in ("Command", "Results", "Workers", "History"):
+        desk.step(page)
+        panel.locator(".nadg-step.nadg-now", has_text=page).wait_for()
+        reachable(desk)
+    panel.locator(".nadg-table").evaluate("table => table.append(document.createElement('img'))")
+    assert [found["id"] for found in barriers(desk.page)] == ["image-alt"]  # what is looked for is found
 
 
 def test_a_plan_is_split_merged_and_cancelled(desk):
@@ -272,6 +276,33 @@ def test_hostile_output_stays_inert(desk):
     blocked = ("Blocked script execution", "Loading the image")
     desk.errors[:] = [error for error in desk.errors if not error.startswith(blocked)]
     assert all(frame == "" for frame in panel.locator("iframe").evaluate_all("all => all.map(f => f.sandbox.value)"))
+
+
+def test_two_views_show_the_same_and_take_nothing_from_each_other(desk):
+    first = draft(desk, "profile the reviews")
+    desk.run_cell(3)
+    second = desk.page.locator(".nadg-panel").nth(1)
+    second.locator(".nadg-row").first.wait_for()
+    title, area = first.get_by_role("textbox", name="Title"), second.locator(".nadg-area")
+    title.click()
+    desk.page.keyboard.press("Control+a")
+    desk.page.keyboard.type("Seen in both")
+    second.locator(".nadg-row", has_text="Seen in both").wait_for()
+    press = "button => button.click()"  # by somebody else: a click of this person's takes the focus along
+    second.get_by_role("button", name="Duplicate").evaluate(press)
+    first.locator(".nadg-row[aria-setsize='2']").first.wait_for()
+    desk.page.keyboard.type(" places")  # it goes where it went before
+    second.locator(".nadg-row", has_text=re.compile("Seen in both places")).wait_for()
+    assert title.input_value() == "Seen in both places"
+    second.locator(".nadg-row").nth(1).click()
+    area.click()
+    desk.page.keyboard.press("Control+Home")
+    desk.page.keyboard.type("# by the second\n")
+    first.locator(".nadg-code", has_text="# by the second").wait_for()
+    first.get_by_role("button", name="Undo").evaluate(press)
+    second.locator(".nadg-code:not(:has-text('# by the second'))").first.wait_for()
+    desk.step("Workers")
+    second.locator(".nadg-fleet tbody tr").nth(1).wait_for()
 
 
 def test_the_keyboard_alone_reorders_and_undoes(desk):

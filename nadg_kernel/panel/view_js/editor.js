@@ -131,6 +131,12 @@ class Editor {
   }
 }
 
+// Whether a person is in a text field of this subtask's editor now.
+function typedIn(ui, id) {
+  const at = document.activeElement;
+  return Boolean(ui.editor && ui.editor.id === id && inText(at) && ui.editor.node.contains(at) && ui.plan.subtasks?.some((item) => item.id === id));
+}
+
 function diffLines(lines) {
   let at = 0;
   return lines.map(([mark, text, number]) => {

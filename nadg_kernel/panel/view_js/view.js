@@ -51,10 +51,12 @@ class View {
   rowId(id) { return `${this.uid}-r-${id}`; }
 
   take(live) {
+    const shown = this.live.selected;
     this.live = { ...live };
     this.takenAt = performance.now();
     if (this.wanted && this.live.rev < this.wanted.rev) this.live.selected = this.wanted.id;
     else this.wanted = null;
+    if (typedIn(this, shown)) this.live.selected = shown; // somebody else may look elsewhere: here the field stays
     for (const [key, local] of this.local) if (local.done !== undefined && local.done <= live.rev) this.local.delete(key);
   }
 
