@@ -331,3 +331,28 @@ def test_the_keyboard_alone_reorders_and_undoes(desk):
     keys.press("Escape")
     keys.press("Tab")
     assert desk.page.evaluate("!document.activeElement.matches('.nadg-area')")
+
+
+def test_a_recipe_by_a_click_then_search_compare_and_a_name(desk):
+    panel, keys = desk.panel(), desk.page.keyboard
+    panel.get_by_role("button", name="Profile of reviews").click()
+    panel.locator(".nadg-row").first.wait_for()
+    panel.get_by_role("button", name="+ Add").click()
+    panel.locator(".nadg-row.nadg-on", has_text="New subtask").wait_for()
+    panel.locator(".nadg-area").fill("result = 'a needle'")
+    panel.locator(".nadg-foot b", has_text="2 subtasks").wait_for()
+    panel.locator(".nadg-list").focus()
+    keys.press("/")
+    keys.type("needle")
+    panel.locator(".nadg-search", has_text="1 of 2").wait_for()
+    panel.locator(".nadg-row[aria-setsize='1']", has_text="1: result = 'a needle'").wait_for()
+    keys.press("Escape")
+    panel.locator(".nadg-row[aria-setsize='2']").first.wait_for()
+    panel.get_by_role("button", name="Compare with draft").click()
+    whole = panel.get_by_role("region", name="Difference to the draft")
+    whole.locator(".nadg-add", has_text="result = 'a needle'").wait_for()
+    reachable(desk)
+    panel.get_by_role("button", name="Save or open").click()
+    panel.get_by_label("Save this plan as").fill("weekly")
+    keys.press("Enter")
+    panel.locator(".nadg-saved[title$='weekly.json']").wait_for()
