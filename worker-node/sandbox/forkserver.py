@@ -149,11 +149,12 @@ class ForkServer:
             return await self._judge(running, harvest)
         finally:
             del self._running[job.attempt_id]
-            if running.over and not slot.used():
-                pool.run_in_background(pool.release(process))
-            else:
+            finished = running.over and not slot.used()
+            if not finished:
                 process.kill()
-                await pool.release(process)
+            releasing = pool.run_in_background(pool.release(process))
+            if not finished:
+                await asyncio.shield(releasing)
 
     def cancel(self, attempt_id: str) -> bool:
         """Kill a running job. False if no such job runs."""

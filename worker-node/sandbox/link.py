@@ -46,10 +46,13 @@ class _Asked(NamedTuple):
 
 
 class Link:
-    """One zygote process. `on_gone` hears of its end, `on_unwanted` of a process that nobody waits for any more."""
+    """One zygote process. `on_gone` hears of its end.
+
+    `on_unwanted` hears of a slot whose process nobody waits for any more, with the process if there came to be one.
+    """
 
     def __init__(
-        self, plan: ZygotePlan, *, on_gone: Callable[[], None], on_unwanted: Callable[[Process], None]
+        self, plan: ZygotePlan, *, on_gone: Callable[[], None], on_unwanted: Callable[[int, Process | None], None]
     ) -> None:
         self._plan = plan
         self._on_gone = on_gone
@@ -109,7 +112,7 @@ class Link:
         self._waiting[fork.slot] = asked
         try:
             await self._send(fork.pack(), [out_end, error_end, theirs.fileno()])
-        except SandboxBroken:
+        except BaseException:  # not asked for after all
             if self._waiting.pop(fork.slot, None) is asked:
                 asked.close()
             raise
@@ -117,7 +120,17 @@ class Link:
             theirs.close()
             os.close(out_end)
             os.close(error_end)
-        return await asked.answer
+        try:
+            return await asked.answer
+        except asyncio.CancelledError:
+            answer = asked.answer
+            if not answer.cancelled() and answer.exception() is None:
+                self._on_unwanted(fork.slot, answer.result())
+            raise
+
+    def holds(self, slot: int) -> bool:
+        """Whether a process is on a slot, or on its way there."""
+        return slot in self._waiting or any(process.slot == slot for process in self._mine.values())
 
     async def exit_of(self, process: Process) -> Exit | None:
         """Have a dead process waited for, and what is left of its tree ended: how it ended; None if nobody can say."""
@@ -183,7 +196,9 @@ class Link:
         self._hang_up()
         for asked in self._waiting.values():
             asked.close()
-            if not asked.answer.done():
+            if asked.answer.done():
+                self._on_unwanted(asked.fork.slot, None)
+            else:
                 asked.answer.set_exception(SandboxBroken(_GONE))
         self._waiting.clear()
         for known in self._exits.values():
@@ -215,6 +230,6 @@ class Link:
         process = Process(pid=forked.pid, slot=fork.slot, tree=fork.tree, fds=(*fds, pidfd))
         self._mine[process.pid] = process
         if answer.done():
-            self._on_unwanted(process)
+            self._on_unwanted(fork.slot, process)
         else:
             answer.set_result(process)

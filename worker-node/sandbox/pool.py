@@ -90,7 +90,8 @@ class Pool:
             try:
                 process = await self._fork(Fork(slot, tree, network, gpu, proxy_port))
             except BaseException:
-                self._give(slot)
+                if self._link is None or not self._link.holds(slot):
+                    self._give(slot)
                 raise
         self._refill_soon()
         return process
@@ -119,12 +120,12 @@ class Pool:
         self._give(process.slot)
         self._refill_soon()
 
-    async def _end_unwanted(self, process: Process) -> None:
-        process.kill_hard()
-        await process.gone()
-        if self._link is not None:
-            await self._link.forget(process)
-        process.close()
+    def _unwanted(self, slot: int, process: Process | None) -> None:
+        if process is None:
+            self._give(slot)
+        else:
+            process.kill_hard()
+            self.run_in_background(self.release(process))
 
     async def reap(self, process: Process) -> Exit | None:
         """End what a dead process left, and say how it ended; None if nobody can say."""
@@ -143,11 +144,12 @@ class Pool:
         self._spares.clear()
         await asyncio.to_thread(self._slots.remove)
 
-    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start work that nobody waits for; what it raises is logged."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start work that nobody has to wait for; what it raises is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
@@ -160,7 +162,7 @@ class Pool:
         link = Link(
             self._plan,
             on_gone=self._zygote_gone,
-            on_unwanted=lambda process: self.run_in_background(self._end_unwanted(process)),
+            on_unwanted=self._unwanted,
         )
         try:
             await link.start()
@@ -229,7 +231,12 @@ class Pool:
             return self._free.popleft()
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
-        return await waiter
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():  # it was given one in the same moment
+                self._give(waiter.result())
+            raise
 
     def _give(self, slot: int) -> None:
         while self._waiters:

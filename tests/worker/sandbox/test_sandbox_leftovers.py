@@ -155,3 +155,20 @@ async def test_a_spare_that_was_killed_is_not_given_a_task(forked):
         os.kill(spare.pid, signal.SIGKILL)
     await until(lambda: all(spare.dead for spare in forked.sandbox._pool._spares))
     assert (await forked.run("result = 1")).result == 1
+
+
+async def test_attempts_that_are_given_up_at_any_moment_leave_their_slots(forked):
+    box, pool = forked, forked.sandbox._pool
+
+    async def give_up(number: int) -> None:
+        attempt = asyncio.ensure_future(
+            box.run("import time\ntime.sleep(0.05)", permissions={"network": number % 5 == 0})
+        )
+        for _ in range(number):  # a turn of the event loop each: some are still forked for, some run, some end
+            await asyncio.sleep(0)
+        attempt.cancel()
+        await asyncio.wait([attempt])
+
+    await asyncio.gather(*(give_up(number) for number in range(60)))
+    await until(lambda: len(pool._free) + len(pool._spares) == len(pool._slots) and len(pool._spares) == 2)
+    assert (await box.run("result = 1")).result == 1
