@@ -51,8 +51,8 @@ class Results:
                     path = self._artifact(run, folder, effect)
         except OSError as error:
             text = f"Nothing can be written into {folder}: {error.strerror or error}."
-            return a.FileKept(text=text, refused=True)
-        return a.FileKept(text=f"Saved as {path}")
+            return a.FileKept(text=text, refused=True, subtask=effect.subtask)
+        return a.FileKept(text=f"Saved as {path}", subtask=effect.subtask)
 
     def ask_next(self, effect: e.AskForNext) -> Action:
         """More work over what a run gave, by the planner or a chat's answer."""

@@ -58,8 +58,8 @@ def offers_json(state: PanelState) -> Json:
         ran = () if state.run_plan is None else state.run_plan.ids
         out["goes_how"] = "rerun" if {*again} & {*ran} else "run"
     if state.step is Step.RESULTS and state.run is not None:
-        text, refused = state.kept
-        run = {"run": state.run.run_id, "state": str(state.run.state), "kept": text, "refused": refused}
+        kept = "" if state.kept.subtask else state.kept.text
+        run = {"run": state.run.run_id, "state": str(state.run.state), "kept": kept, "refused": state.kept.refused}
         out["results"] = {**run, "prompt": state.next_prompt}
     if state.step is Step.WORKERS:
         note, refused = state.fleet_note

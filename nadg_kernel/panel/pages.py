@@ -12,7 +12,7 @@ from nadg_kernel.panel.view import STATE_TONES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from nadg_kernel.panel.records import ResultItem, RunItem
+    from nadg_kernel.panel.records import Kept, ResultItem, RunItem
     from nadg_kernel.panel.state import PanelState
 
 CELL_CHARS = 200
@@ -69,6 +69,12 @@ def result_head_html(item: ResultItem, number: int) -> str:
         f"<div class='nadg-rline'><span class='nadg-n'>{number}</span><b>{_safe(item.title)}</b>"
         f"{_chip(item.state, STATE_TONES.get(item.state, ''))}</div>"
     )
+
+
+def kept_html(kept: Kept) -> str:
+    """What came of keeping a file of a result, beside the button for it."""
+    tone = "nadg-badtext" if kept.refused else "nadg-goodtext"
+    return f"<span class='{tone}' role='status'>{escape(clean_text(kept.text, 1_000))}</span>" if kept.text else ""
 
 
 HISTORY = {

@@ -77,6 +77,15 @@ class ResultItem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What came of keeping a file: where it is, or why it is not. `subtask` is whose file, empty is the run's own."""
+
+    text: str = ""
+    refused: bool = False
+    subtask: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSnapshot:
     """A run as the panel shows it, as JSON values: a row for each subtask, and the output of the one that is shown."""
 

@@ -22,6 +22,8 @@ class FileKept(Action):
 
     text: str
     refused: bool = False
+    subtask: str = ""
+    """Whose file it is; empty is the run's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

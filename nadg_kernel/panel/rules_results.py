@@ -9,7 +9,7 @@ from nadg_kernel.errors import EditError, PlanError
 from nadg_kernel.panel import effects as e
 from nadg_kernel.panel import result_actions as a
 from nadg_kernel.panel import result_effects as re
-from nadg_kernel.panel.records import Step
+from nadg_kernel.panel.records import Kept, Step
 from nadg_kernel.panel.rules_review import edited
 from nadg_kernel.panel.state import Next, PanelState, quiet, rule, saved, with_plan
 
@@ -26,12 +26,12 @@ def _(action: a.KeepFile, state: PanelState) -> Next:
         raise EditError(message)
     run = _shown(state)
     wanted = re.KeepFile(run_id=run.run_id, what=action.what, subtask=action.subtask, number=action.number)
-    return replace(quiet(state, Step.RESULTS), kept=("", False)), (wanted,)
+    return replace(quiet(state, Step.RESULTS), kept=Kept()), (wanted,)
 
 
 @rule.register
 def _(action: a.FileKept, state: PanelState) -> Next:
-    return replace(state, kept=(action.text, action.refused)), ()
+    return replace(state, kept=Kept(text=action.text, refused=action.refused, subtask=action.subtask)), ()
 
 
 @rule.register

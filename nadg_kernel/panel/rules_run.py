@@ -9,7 +9,7 @@ from nadg_kernel.errors import EditError, PlanError
 from nadg_kernel.model import RunState, SubtaskState
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
-from nadg_kernel.panel.records import ResultItem, Step
+from nadg_kernel.panel.records import Kept, ResultItem, Step
 from nadg_kernel.panel.state import Next, PanelState, plan_of, quiet, rule, saved, with_plan
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _(action: a.Control, state: PanelState) -> Next:
 @rule.register
 def _(action: a.Started, state: PanelState) -> Next:
     after = replace(state, starting=False, run=action.snapshot, run_plan=action.plan, step=Step.RUN, results=())
-    after = replace(after, kept=("", False), next_prompt="")
+    after = replace(after, kept=Kept(), next_prompt="")
     return replace(quiet(after, Step.RUN), selected=next(iter(action.plan.ids), None)), (e.FindRuns(),)
 
 
@@ -73,9 +73,7 @@ def _(action: a.GoOn, state: PanelState) -> Next:
         message = "the plan has changed since you looked: read it again, then approve"
         raise PlanError(message)
     approved = plan.approve()
-    after = replace(
-        with_plan(state, approved), run_plan=approved, step=Step.RUN, burst="", results=(), kept=("", False)
-    )
+    after = replace(with_plan(state, approved), run_plan=approved, step=Step.RUN, burst="", results=(), kept=Kept())
     return quiet(after, Step.RUN), (*saved(after), e.ReviseRun(run_id=state.run.run_id, plan=approved))
 
 

@@ -67,6 +67,7 @@ class Shell:
         self._history = HistoryPage(send, drawing, self._messages[Step.HISTORY])
         self._results = box([], "nadg-results")
         self._result_boxes: dict[str, tuple[str, w.Widget]] = {}
+        self._kept: dict[str, w.HTML] = {}
         self._no_results = html("nadg-hint")
         plan = box([self.view], "nadg-page", "nadg-flush")
         self._pages = {
@@ -134,6 +135,8 @@ class Shell:
             boxes.append(known[1])
         if self._results.children != tuple(boxes):
             self._results.children = tuple(boxes)
+        for subtask, note in self._kept.items():
+            put(note, value=pages.kept_html(state.kept) if state.kept.subtask == subtask else "")
         hint = "" if boxes else "No subtask has ended yet. Results appear here one by one."
         put(self._no_results, value=f"<span class='nadg-dim'>{hint}</span>" if hint else "")
 
@@ -144,8 +147,12 @@ class Shell:
         )
         head = html("nadg-rhead", pages.result_head_html(item, number))
         body = w.Output(outputs=outputs) if outputs else html("nadg-nothing", pages.NOTHING)
+        body.add_class("nadg-given")
+        if not item.files:
+            return box([head, body], "nadg-result")
         files = [self._file(item.subtask, place, *file) for place, file in enumerate(item.files[:SHOWN_FILES])]
-        return box([head, body, *([line(files, "nadg-line-box")] if files else [])], "nadg-result")
+        note = self._kept[item.subtask] = html("nadg-hint")
+        return box([head, body, line([*files, note], "nadg-line-box")], "nadg-result")
 
     def _file(self, subtask: str, place: int, path: str, size: int) -> w.Button:
         keep = KeepFile(what="file", subtask=subtask, number=place)

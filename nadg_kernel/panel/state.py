@@ -13,6 +13,7 @@ from nadg_kernel.model import Plan, Problem, RunState, Subtask
 from nadg_kernel.panel.effects import Effect, Estimate, Save
 from nadg_kernel.panel.records import (
     Change,
+    Kept,
     Offer,
     PlanFile,
     PlannerItem,
@@ -88,8 +89,7 @@ class PanelState:
     """Digest of the plan that was estimated, its time in words, its tokens in words."""
     prompt_changes: bool = False
     """Whether the prompt is for changes to the plan, not for a draft."""
-    kept: tuple[str, bool] = ("", False)
-    """Where a file of the run was written last, in words, and whether that was refused."""
+    kept: Kept = field(default_factory=Kept)
     next_prompt: str = ""
     """The text for a chat that is asked what comes next."""
     fleet_note: tuple[str, bool] = ("", False)

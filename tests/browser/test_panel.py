@@ -213,6 +213,8 @@ def test_a_failure_is_seen_in_the_dark_in_a_trial_and_mended_in_the_run(dark):
     for page in ("Command", "Results", "Workers", "History"):
         desk.step(page)
         panel.locator(".nadg-step.nadg-now", has_text=page).wait_for()
+        if page == "Results":
+            panel.locator(".js-plotly-plot").nth(1).wait_for()
         reachable(desk)
     panel.locator(".nadg-table").evaluate("table => table.append(document.createElement('img'))")
     assert [found["id"] for found in barriers(desk.page)] == ["image-alt"]  # what is looked for is found

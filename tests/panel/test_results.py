@@ -86,6 +86,8 @@ def test_only_what_is_known_is_kept():
         reduce(state, r.KeepFile(what="all"))
     done = play(state, r.FileKept(text="Saved as /x"))
     assert offers_json(done)["results"]["kept"] == "Saved as /x"
+    file = play(done, r.FileKept(text="Saved as /y", subtask="score"))
+    assert offers_json(file)["results"]["kept"] == ""  # it is told beside the button
     assert offers_json(play(done, a.GoTo(step=Step.HISTORY)))["results"] is None
 
 

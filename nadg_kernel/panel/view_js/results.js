@@ -1,5 +1,14 @@
 // The Results page above its results: what can be kept as a file, and what should come next.
 
+// A result that scrolls is reached with keys too; results come and go while the page is shown.
+function reachResults(shell) {
+  const box = shell.querySelector(".nadg-results");
+  const mark = () => { for (const given of box.querySelectorAll(".nadg-given:not([role])")) { given.tabIndex = 0; given.setAttribute("role", "group"); given.setAttribute("aria-label", "Result"); } };
+  const seen = new MutationObserver(mark);
+  if (box) { mark(); seen.observe(box, { childList: true, subtree: true }); }
+  return seen;
+}
+
 class Next {
   constructor(ui) {
     this.ui = ui;

@@ -68,6 +68,7 @@ class View {
     shell.setAttribute("role", "region");
     shell.setAttribute("aria-label", "NADG control panel");
     shell.setAttribute("data-lm-suppress-shortcuts", "true");
+    this.reached = reachResults(shell);
     const steps = shell.querySelector(".nadg-steps");
     steps?.setAttribute("role", "navigation");
     steps?.setAttribute("aria-label", "Pages");
@@ -365,6 +366,7 @@ class View {
   close() {
     this.link.close();
     clearInterval(this.clock);
+    this.reached?.disconnect();
     this.shell?.removeEventListener("focusin", this.focused);
     this.shell?.removeEventListener("focusout", this.left);
     this.shell?.removeEventListener("keydown", this.shellKey, true);
