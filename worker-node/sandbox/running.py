@@ -22,7 +22,7 @@ TICK_S = 0.05
 """How often output is passed on while a task runs."""
 _END_GRACE_S = 0.25
 """A task that said its end is dead by then, or it is killed."""
-_LOOK_AGAIN_S = 0.0002
+_LOOK_AGAIN_S = 0.001
 _TREE_GRACE_S = 2.0
 _DRAIN_BYTES = 1 << 20
 """Read from a pipe in one go; what the task writes past its limit is read at this much per tick, and dropped."""
