@@ -58,7 +58,7 @@ async def over_dask(blobs: Memory) -> AsyncIterator[HttpEngine]:
 
     from nadg_kernel.engines.dask.engine import DaskEngine
 
-    with LocalCluster(n_workers=WORKERS, threads_per_worker=2, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=WORKERS, threads_per_worker=2, dashboard_address=":0") as cluster:
         engine = DaskEngine(cluster.scheduler_address, blobs)
         await engine.start()
         try:

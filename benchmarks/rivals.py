@@ -75,7 +75,7 @@ def dask() -> Iterator[Way]:
         done, rest = dask_wait(list(flying), return_when="FIRST_COMPLETED")
         return set(done), set(rest)
 
-    cluster = LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         yield Way(lambda load: client.submit(load.call, load.data, pure=False), first=first)
 

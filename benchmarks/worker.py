@@ -213,7 +213,7 @@ async def dask_rate(together: int) -> float | None:
 
     async with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, asynchronous=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, asynchronous=True, dashboard_address=":0"
         ) as cluster,
         DaskClient(cluster, asynchronous=True) as client,
     ):

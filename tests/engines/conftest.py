@@ -31,5 +31,5 @@ def dask_cluster():
     """Two Dask workers in processes of their own, shared by all tests of the xdist group `dask`."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster:
         yield cluster
