@@ -64,10 +64,10 @@ $(STAMP): pyproject.toml uv.lock
 lab: setup ## open JupyterLab on the control panel (NADG_NO_BROWSER=1 keeps the browser shut)
 	$(BIN)/jupyter lab $(AS_ROOT) $(NO_BROWSER) $(NOTEBOOK)
 
-# The tests that want the machine for themselves go first. The others wait a lot (browsers, processes, patience): three at
-# once keep two processors busy.
+# The tests that start many processes go first, in two groups. The others wait a lot (browsers, processes, patience): three
+# at once keep two processors busy.
 test: setup lint types ## lint, types, then every test, browser and notebooks too (NADG_TEST_STRICT=1: a skip fails)
-	@if grep -rqs "mark\.serial" tests; then $(PYTEST) -m "serial and $(DAILY)"; fi
+	@if grep -rqs "mark\.serial" tests; then $(PYTEST) -n 2 --dist loadgroup -m "serial and $(DAILY)"; fi
 	$(PYTEST) -n 3 --dist loadgroup -m "not serial and $(DAILY)" --nbmake --nbmake-kernel=python3 tests $(wildcard notebooks)
 
 # The declared floors, as Colab or an old environment may have them; their deprecation warnings are not ours.

@@ -44,10 +44,12 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Run browsers in one place: two on two cores only slow each other down."""
+    """Run browsers in one place: two on two cores only slow each other down. The serial ones are two groups."""
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))
+        if item.get_closest_marker("serial"):
+            item.add_marker(pytest.mark.xdist_group("sandbox" if "sandbox" in item.path.parts else "processes"))
 
 
 def pytest_collection_finish(session):

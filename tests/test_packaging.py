@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
@@ -124,11 +125,9 @@ def test_lock_matches_pyproject():
         for package in tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
         if package["name"] == PROJECT["name"]
     ]
-    declared = {(canonicalize_name(r.name), str(r.specifier)) for r in closure(PROJECT["dependencies"])}
-    declared |= {
-        (canonicalize_name(r.name), str(r.specifier)) for extra in EXTRAS.values() for r in map(Requirement, extra)
-    }
-    locked = {(entry["name"], entry.get("specifier", "")) for entry in own["metadata"]["requires-dist"]}
+    declared = {(canonicalize_name(r.name), r.specifier) for r in closure(PROJECT["dependencies"])}
+    declared |= {(canonicalize_name(r.name), r.specifier) for extra in EXTRAS.values() for r in map(Requirement, extra)}
+    locked = {(entry["name"], SpecifierSet(entry.get("specifier", ""))) for entry in own["metadata"]["requires-dist"]}
     assert locked == declared
     assert own["version"] == PROJECT["version"]
 
