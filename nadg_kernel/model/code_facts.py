@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nadg_kernel.model.free_names import free_names
+from nadg_kernel.model.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def code_facts(code: str) -> CodeFacts:
 
 def _read(code: str) -> CodeFacts:
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except SyntaxError as error:
         return CodeFacts(error=(str(error.msg), error.lineno or 1))
     except (ValueError, RecursionError, MemoryError) as error:

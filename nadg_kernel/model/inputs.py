@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from nadg_kernel.model.parsing import parse
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,7 +18,7 @@ def mentioned_inputs(code: str, names: Iterable[str]) -> tuple[str, ...]:
     """
     candidates = tuple(names)
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return candidates
     constant: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from nadg_kernel.errors import EditError
+from nadg_kernel.model.parsing import parse
 
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -16,7 +17,7 @@ def split_code(code: str, line: int, first: str) -> tuple[str, str]:
     first half's result. Raises EditError where the code is no Python, or the line is not the start of a statement.
     """
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except SyntaxError as error:
         message = f"line {error.lineno}: {error.msg}; mend this before you split it"
         raise EditError(message) from error

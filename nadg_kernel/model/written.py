@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from typing import Any
 
 from nadg_kernel.errors import EditError
 from nadg_kernel.model.free_names import free_names
+from nadg_kernel.model.parsing import parse
 
 _LIMITS = frozenset({"timeout_s", "memory_mb", "disk_mb", "output_kb"})
 _PERMISSIONS = frozenset({"network", "processes", "gpu"})
@@ -74,7 +74,7 @@ def from_function(func: Callable[..., Any], depends_on: Sequence[str], data: Seq
 def _imports(func: Callable[..., Any], source: str) -> str:
     """Import lines for the modules, and for what comes from modules, that the function finds in its globals."""
     try:
-        free = free_names(source, ast.parse(source))
+        free = free_names(source, parse(source))
     except SyntaxError:
         return ""
     there = getattr(inspect.unwrap(func), "__globals__", {})

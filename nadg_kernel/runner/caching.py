@@ -9,6 +9,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from nadg_kernel.model.parsing import parse
 from nadg_kernel.wire import PROTOCOL
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def imported_modules(code: str) -> frozenset[str]:
     Imports that the code itself guards with `try` are left out: it can do without.
     """
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):  # the last for code nested too deeply
         return frozenset()
     return frozenset(name for name in _imports(tree) if name not in sys.stdlib_module_names)
