@@ -118,6 +118,9 @@ def _apply(plan: Plan, action: str, name: str, change: Mapping[str, Any], by: st
     raise EditError(message)
 
 
+_FOREVER_S = 1e9
+
+
 def _values(change: Mapping[str, Any], name: str, notes: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {key: change[key] for key in _TEXT_FIELDS if isinstance(change.get(key), str) and change[key]}
     if "code" in out:
@@ -129,7 +132,8 @@ def _values(change: Mapping[str, Any], name: str, notes: list[str]) -> dict[str,
     if isinstance(over, str) and over and isinstance(shards, int) and shards >= 1:
         out["map"] = {"over": over, "shards": shards}
     timeout = change.get("timeout_s")
-    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout > 0:
+    # An integer may be larger than any float: what no run can last is left out like any other nonsense.
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 < timeout < _FOREVER_S:
         out["timeout_s"] = float(timeout)
     if change.get("permissions"):
         notes.append(f"{name} asks for permissions ({change['permissions']}): set them yourself if you agree")

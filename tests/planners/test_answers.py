@@ -151,6 +151,13 @@ def test_no_answer_raises_anything_but_planner_errors(split, code, cut):
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))).ids == plan.ids
 
 
+def test_a_time_limit_larger_than_any_float_is_left_out():
+    base = ChatPlanner().read('{"subtasks": [{"id": "a", "code": "result = 1"}]}', COMMAND, BRIEFING).plan
+    proposal = propose(base, {"changes": [{"action": "edit", "id": "a", "title": "Other words", "timeout_s": 10**400}]})
+    assert proposal.plan["a"].title == "Other words"
+    assert proposal.plan["a"].limits.timeout_s == base["a"].limits.timeout_s
+
+
 @given(BROKEN)
 @settings(deadline=None, max_examples=100)
 def test_no_change_raises_anything_but_planner_errors(answer):
