@@ -111,5 +111,5 @@ class _Kept:
         self.blobs[sha256] = data
 
     def keep_file(self, _fd: int, _size: int) -> str:
-        """A filling leaves no files."""
-        raise NotImplementedError
+        """A filling has no files that anybody reads."""
+        return "0" * 64

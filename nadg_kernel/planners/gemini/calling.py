@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +24,7 @@ TIMEOUT_S = 180.0
 Value = TypeVar("Value")
 
 
-class GeminiModel:
+class GeminiModel(ABC):
     """One model of Gemini. `base_url` points at another server that speaks the same protocol."""
 
     def __init__(
@@ -65,17 +66,21 @@ class GeminiModel:
             if self._open == 0:
                 await self._close()
 
+    @abstractmethod
     async def _close(self) -> None:
-        raise NotImplementedError
+        """Close the SDK's connections."""
 
+    @abstractmethod
     async def _answer(self, prompt: str, schema: Mapping[str, Any] | None, say: Say) -> Reply:
-        raise NotImplementedError
+        """One answer of the SDK, as it arrives."""
 
+    @abstractmethod
     async def _count(self, prompt: str) -> int:
-        raise NotImplementedError
+        """Tokens, as the SDK asks for them."""
 
+    @abstractmethod
     def _fault(self, error: Exception) -> faults.Fault:
-        raise NotImplementedError
+        """What an exception of the SDK means."""
 
     async def _call(self, call: Callable[[], Awaitable[Value]], say: Say) -> Value:
         if words := retired(self._model):
