@@ -285,7 +285,7 @@ def test_strict_sessions_fail_on_a_skip(tmp_path):
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", "."],
             cwd=tmp_path,
-            env={**os.environ, "NADG_TEST_STRICT": strict, "PYTEST_ADDOPTS": ""},
+            env={**os.environ, "NADG_TEST_STRICT": strict, "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
             check=False,
