@@ -100,8 +100,8 @@ def ray(**options: Any) -> Iterator[Way]:
     try:
 
         def submit(load: Load) -> Any:
-            made = library.remote(load.call)
-            return (made.options(**options) if options else made).remote(load.data)
+            made = library.remote(**options) if options else library.remote
+            return made(load.call).remote(load.data)
 
         def first(flying: set[Any]) -> tuple[set[Any], set[Any]]:
             done, rest = library.wait(list(flying), num_returns=1)
