@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 PUSH_S = 0.125
 """The first change is shown at once, what follows within this time together: eight repaints a second."""
+ANSWER_S = 0.25
+"""What nobody waits for rests longer after an answer: whoever goes on finds room, and the next answer brings it."""
 PUSHES = 10
 """At most so many repaints a second: what is left beside the eight is for answers to the person, at once."""
 PUSHED_ROWS = 500
@@ -65,6 +67,7 @@ class Controller:
         self._answers: list[dict[str, Any]] = []
         self._stale = self._run_stale = self._trial_stale = False
         self._resting = 0
+        self._waiting = False
         self._pushed: deque[float] = deque(maxlen=PUSHES)
         self._unsubscribe = [grid.on_workers(lambda workers: self._apply(a.WorkersChanged(workers=tuple(workers))))]
         self._leave_run = self._leave_trial = _nothing
@@ -178,15 +181,25 @@ class Controller:
 
     def _changed(self, *, now: bool = False) -> None:
         self._stale = True
-        room = len(self._pushed) < PUSHES or time.monotonic() - self._pushed[0] > 1
-        if not self._resting or (now and room):
+        wait = 1 - (time.monotonic() - self._pushed[0]) if len(self._pushed) == PUSHES else 0
+        if not self._resting or (now and wait <= 0):
             self._push()
+        elif now and not self._waiting:
+            self._waiting = True
+            self.grid.loop.later(wait, self._waited)
+
+    def _waited(self) -> None:
+        """There is room again for the answers that wait, if they have not gone meanwhile."""
+        self._waiting = False
+        if self._answers:
+            self._changed(now=True)
 
     def _push(self) -> None:
         self._resting += 1
         self._pushed.append(time.monotonic())
         rows = 0 if self.state.run is None else len(self.state.run.subtasks)
-        self.grid.loop.later(PUSH_S * max(1.0, rows / PUSHED_ROWS), self._rested)
+        rest = PUSH_S * max(1.0, rows / PUSHED_ROWS)
+        self.grid.loop.later(max(rest, ANSWER_S) if self._answers else rest, self._rested)
         self._look_at_run()
         self._look_at_trial()
         self._stale = False

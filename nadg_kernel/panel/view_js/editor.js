@@ -52,14 +52,17 @@ class Editor {
     const error = h("div", { class: "nadg-fielderror", role: "alert" });
     const send = (value) => this.ui.link.send("edit", { subtask: this.id, field: name, value }, { refused: (text) => { error.textContent = text; } });
     pick.addEventListener("change", () => { if (pick.value) send([...this.item[name], pick.value]); pick.value = ""; });
+    let drawn = "";
     const node = h("div", { class: "nadg-field nadg-names", role: "group", "aria-label": label, title: HELP[name] }, h("span", { class: "nadg-label" }, label), h("span", { class: "nadg-chips" }, chips, pick), error);
     return { node, show: (now) => {
       error.textContent = "";
       const known = [...(name === "inputs" ? this.ui.plan.data.map((data) => data.name) : []), ...this.ui.plan.subtasks.map((other) => other.id).filter((id) => id !== now.id)];
+      const key = JSON.stringify([now.id, now[name], known]);
+      if (key === drawn) return; // hundreds of choices, and most answers leave them as they are
       chips.replaceChildren(...now[name].map((id) => h("span", { class: "nadg-chip" }, id, h("button", { type: "button", class: "nadg-x", "aria-label": `Remove ${id} from ${label}`, onclick: () => send(now[name].filter((other) => other !== id)) }, "×"))));
       const free = known.filter((id) => !now[name].includes(id));
       const fill = (names) => pick.replaceChildren(h("option", { value: "" }, now[name].length ? "add" : "none"), ...names.map((id) => h("option", { value: id }, id)));
-      if (document.activeElement !== pick) fill(free.length > EAGER ? [] : free); // many names are listed when they are asked for
+      if (document.activeElement !== pick) { drawn = key; fill(free.length > EAGER ? [] : free); } // many names are listed when they are asked for
       pick.onfocus = () => { if (free.length > EAGER) fill(free); };
     } };
   }

@@ -4,6 +4,9 @@ function drawGraph(ui) {
   const { plan, live } = ui;
   let shown = plan.subtasks;
   if (shown.length > GRAPH_LIMIT) shown = around(plan.subtasks, live.selected);
+  const key = JSON.stringify([live.selected, plan.subtasks.length, shown.map((item) => [item.id, item.column, item.lane, item.depends_on, ...boxParts(ui, item)])]);
+  if (key === ui.drawnGraph) return; // an edit answered is drawn thrice, and hardly ever changes a box
+  ui.drawnGraph = key;
   const lanes = new Map();
   for (const item of [...shown].sort((x, y) => x.column - y.column || x.lane - y.lane)) {
     if (!lanes.has(item.column)) lanes.set(item.column, []);
@@ -37,15 +40,22 @@ function drawGraph(ui) {
   ui.graph.replaceChildren(root, ...(shown.length < plan.subtasks.length ? [h("p", { class: "nadg-dim" }, `${shown.length} of ${plan.subtasks.length} subtasks drawn, around the selected one`)] : []));
 }
 
-function graphBox(ui, item, x, y) {
+// All that a box shows: its classes, its name, its words.
+function boxParts(ui, item) {
   const row = ui.live.run?.rows[item.id];
   const state = row?.state;
   const tone = state ? TONES[state] ?? "" : item.problems.some((p) => p.blocks) ? "bad" : "";
-  const box = svg("g", { class: ["nadg-box", tone && `nadg-${tone}`, item.id === ui.live.selected && "nadg-on", (item.change === "added" || item.hold) && !state && "nadg-dashed"].filter(Boolean).join(" ") });
+  const classes = ["nadg-box", tone && `nadg-${tone}`, item.id === ui.live.selected && "nadg-on", (item.change === "added" || item.hold) && !state && "nadg-dashed"].filter(Boolean).join(" ");
   const words = state ? `${state}${row.seconds ? " " + seconds(row.seconds) : row.fraction && state === "running" ? ` ${Math.round(row.fraction * 100)}%` : ""}` : boxWords(item);
+  return [classes, `${state ? STATES[state] : item.n} ${item.name}`, words];
+}
+
+function graphBox(ui, item, x, y) {
+  const [classes, name, words] = boxParts(ui, item);
+  const box = svg("g", { class: classes });
   box.append(
     svg("rect", { x, y, width: BOX.w, height: BOX.h, rx: 7 }),
-    svg("text", { x: x + 10, y: y + 18, class: "nadg-name" }, cut(`${state ? STATES[state] : item.n} ${item.name}`, 22)),
+    svg("text", { x: x + 10, y: y + 18, class: "nadg-name" }, cut(name, 22)),
     svg("text", { x: x + 10, y: y + 33, class: "nadg-sub" }, cut(words, 26)),
   );
   box.append(svg("title", {}, `${item.name}: ${words}`));
