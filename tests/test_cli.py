@@ -333,6 +333,7 @@ def test_lab_starts_jupyterlab_on_the_notebook(tmp_path, monkeypatch):
     assert path == sys.executable
     assert command[:4] == [sys.executable, "-m", "jupyterlab", NOTEBOOK]
     assert "--no-browser" in command
+    assert "--LabApp.default_url=/lab/tree/01_control_panel.ipynb" in command  # the printed URL opens the notebook
 
 
 def test_worker_serves_until_stopped(tmp_path):

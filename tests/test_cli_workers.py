@@ -363,8 +363,16 @@ def test_check_of_a_file_that_is_no_history_of_ours(capsys, home, content, says)
         (404, "<html>nothing</html>", "no Supabase project"),
         (200, "<html>welcome</html>", "no Supabase project"),
         (401, {"message": "Invalid API key", "hint": "Double check"}, "does not accept SUPABASE_SERVICE_KEY"),
-        (404, {"code": "PGRST202", "message": "Could not find the function"}, "run database/schema.sql"),
-        (403, {"code": "42501", "message": "permission denied for table nadg_runs"}, "for its grants"),
+        (
+            404,
+            {"code": "PGRST202", "message": "Could not find the function", "details": None, "hint": None},
+            "run database/schema.sql",
+        ),
+        (
+            403,
+            {"code": "42501", "message": "permission denied for table nadg_runs", "details": None, "hint": None},
+            "for its grants",
+        ),
         (540, {"message": "Project paused"}, "is paused: free projects pause after 7 idle days"),
     ],
 )

@@ -22,7 +22,8 @@ def lab(*, browser: bool) -> int:
     notebook = find_or_copy(Path.cwd())
     command = [sys.executable, "-m", "jupyterlab", str(notebook)]
     if not browser:
-        command.append("--no-browser")
+        # Without a browser the URL that is printed is all there is: it has to lead to the notebook.
+        command += ["--no-browser", f"--LabApp.default_url=/lab/tree/{notebook.name}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # root, as in a container, has to tell JupyterLab that it means it
     if os.name == "posix":

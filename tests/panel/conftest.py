@@ -48,6 +48,8 @@ def old_comm():
         def _publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
             SENT.append((msg_type, data))
 
+        publish_msg = _publish_msg  # its name since ipykernel 7
+
     return OldComm
 
 
