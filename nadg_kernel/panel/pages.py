@@ -120,7 +120,9 @@ def _of(name: str, row: Mapping[str, Any]) -> str:
 def _cell(name: str, value: Any) -> str:
     if name == "state":
         return _chip(str(value), STATE_TONES.get(str(value), ""))
-    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT are not themselves
+    import pandas as pd
+
+    if value is None or value is pd.NA or value != value:  # noqa: PLR0124 - NaN and NaT are not themselves
         return ""
     if isinstance(value, float):
         return f"{value:,.2f}"

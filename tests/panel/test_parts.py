@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from nadg_kernel.errors import EditError, PlanError
 from nadg_kernel.model import Subtask
 from nadg_kernel.panel import actions as a
 from nadg_kernel.panel import effects as e
+from nadg_kernel.panel import pages
 from nadg_kernel.panel.offer_view import change_json, offers_json
 from nadg_kernel.panel.records import Change, Step
 from nadg_kernel.panel.reducer import reduce
@@ -185,3 +187,8 @@ def test_a_plan_keeps_its_estimate_only_while_it_is_the_same(drafted):
 
 def test_plans_of_the_tests_have_no_problems():
     assert not [problem for problem in plan_of(SCORE, REPORT).problems if problem.blocks]
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan"), pd.NaT, pd.NA])
+def test_a_cell_that_nothing_is_known_of_is_empty(unknown):
+    assert pages._cell("load", unknown) == ""

@@ -14,6 +14,5 @@ rows = [row for shard in inputs["SOURCE"] for row in shard]
 result = pd.DataFrame(rows, columns=["file", "test", "outcome", "seconds", "message"])
 counts = result["outcome"].value_counts()
 print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no tests ran")
-display(result.drop(columns="message"))
 for row in result[result["outcome"].isin(["failed", "error"])].to_dict("records"):
     print(f"\n{row['test']}\n{row['message']}")
