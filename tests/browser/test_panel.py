@@ -47,8 +47,6 @@ def test_from_a_command_to_chart_report_and_table(desk):
 
     panel.get_by_role("button", name="See results").click()
     panel.locator(".js-plotly-plot").nth(1).wait_for()  # two charts or more
-    chart = panel.locator(".nadg-given .js-plotly-plot").first
-    assert chart.evaluate("node => node.offsetHeight === node.layout.height"), "each showing would make it higher"
     panel.locator("table.dataframe").first.wait_for()
     report = panel.locator(".nadg-result", has_text="Report for the board")
     assert report.locator(".nadg-markdown h1, .nadg-markdown h2").count() >= 1
